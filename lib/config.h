@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * config: what a policy file, the command line and the environment may say,
+ * as one struct, driven by one table.
+ *
+ * The table in config.c names every key once: its dotted name, type, range,
+ * default and one line of help. The YAML reader (yaml.h), `extmem policy
+ * show`, the checks against the manual and the library's own start all walk
+ * that table, so there is one place to add an option.
+ *
+ * `extmem run` reads the YAML, resolves what depends on the machine (25%,
+ * auto) and hands the result to the library as text in EXTMEM_CONFIG: one
+ * `key=value` a line. The preloaded library therefore never parses YAML.
+ */
+#ifndef EM_CONFIG_H
+#define EM_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EM_CONFIG_ENV "EXTMEM_CONFIG"
+#define EM_CONFIG_PATH_MAX 1024
+#define EM_CONFIG_NAME_MAX 32
+#define EM_CONFIG_TIERS_MAX 4
+
+/* A size as it was given: bytes, a share of something, or "auto". */
+enum em_size_kind { EM_SIZE_BYTES, EM_SIZE_PERMILLE, EM_SIZE_AUTO };
+
+struct em_size {
+	enum em_size_kind kind;
+	uint64_t value; /* bytes, or thousandths (2.5% is 25) */
+};
+
+enum em_tristate { EM_AUTO, EM_ON, EM_OFF };
+enum em_delivery { EM_DELIVERY_AUTO, EM_DELIVERY_SIGNAL };
+enum em_way_out { EM_OUT_AUTO, EM_OUT_COPY, EM_OUT_MOVE };
+enum em_on_full { EM_FULL_GROW, EM_FULL_ABORT };
+
+struct em_tier_config {
+	char type[EM_CONFIG_NAME_MAX]; /* "file" */
+	char path[EM_CONFIG_PATH_MAX]; /* a directory, or a file to create in */
+	uint64_t max_bytes;            /* 0: as much as the file system has */
+};
+
+struct em_config {
+	struct em_size limit;              /* limits.memory */
+	enum em_on_full on_full;           /* limits.on_full */
+	struct em_size low;                /* watermarks.low */
+	struct em_size high;               /* watermarks.high */
+	uint64_t min_size_bytes;           /* manage.min_size */
+	bool heap;                         /* manage.heap */
+	char algorithm[EM_CONFIG_NAME_MAX]; /* eviction.algorithm */
+	enum em_way_out way_out;           /* eviction.way_out */
+	uint64_t granule_bytes;            /* eviction.granule */
+	struct em_size standby;            /* eviction.standby */
+	uint64_t readahead_bytes;          /* prefetch.readahead */
+	enum em_delivery delivery;         /* faults.delivery */
+	enum em_tristate syscall_net;      /* faults.syscall_net */
+	struct em_tier_config tiers[EM_CONFIG_TIERS_MAX];
+	unsigned int tier_count;
+};
+
+/* The types that a key may have. */
+enum em_option_type {
+	EM_OPT_SIZE,    /* struct em_size: 512M, 25%, auto as its flags allow */
+	EM_OPT_BYTES,   /* uint64_t: 64K */
+	EM_OPT_BOOL,    /* bool: true, false */
+	EM_OPT_NAME,    /* char[EM_CONFIG_NAME_MAX]: one of its choices */
+	EM_OPT_ENUM,    /* int-sized enum: position in its choices */
+	EM_OPT_PATH,    /* char[EM_CONFIG_PATH_MAX] */
+};
+
+enum { EM_OPT_PERCENT = 1, EM_OPT_AUTO_OK = 2 };
+
+struct em_option {
+	const char *key;       /* "limits.memory"; "tiers[].path" for tiers */
+	enum em_option_type type;
+	unsigned int flags;
+	size_t offset;         /* in em_config, or in em_tier_config */
+	const char *def;       /* the default, in the words a user would write */
+	const char *choices;   /* "fifo|clock|lru", or NULL */
+	uint64_t min, max;     /* bytes, or thousandths for a percentage's range */
+	const char *help;      /* one line, no full stop */
+};
+
+/* All options; ends with a NULL key. */
+extern const struct em_option em_options[];
+
+/* Fills in every default. */
+void em_config_init(struct em_config *cfg);
+
+/*
+ * Sets one key ("limits.memory", "tiers[0].path") from text. Returns 0, or
+ * -EINVAL with a message that says what was found and what would do (no
+ * position; the caller knows it), or -ENOENT for an unknown key, with the
+ * nearest known key in the message. Never allocates.
+ */
+int em_config_set(struct em_config *cfg, const char *key, const char *value,
+		  char *err, size_t err_bytes);
+
+/* Rules across keys (low < high, at least one tier ...). As em_config_set. */
+int em_config_check(const struct em_config *cfg, char *err, size_t err_bytes);
+
+/*
+ * One key's value as canonical text ("512M", "2.5%", "lru"). Returns the
+ * length, as snprintf does.
+ */
+int em_config_get(const struct em_config *cfg, const char *key, char *out,
+		  size_t out_bytes);
+
+/*
+ * All keys as `key=value` lines, as em_config_load takes them. Returns the
+ * length or -ENOSPC.
+ */
+int em_config_dump(const struct em_config *cfg, char *out, size_t out_bytes);
+/* Never allocates: the library calls it before there is a heap. */
+int em_config_load(struct em_config *cfg, const char *text, char *err,
+		   size_t err_bytes);
+
+/* "64K", "1.5G", "4096" to bytes; -EINVAL. Suffixes K M G T, KiB, KB (1024). */
+int em_parse_bytes(const char *text, uint64_t *bytes);
+/* Exact and short: 1536 is "1536", 65536 is "64K". */
+int em_format_bytes(uint64_t bytes, char *out, size_t out_bytes);
+
+#endif
