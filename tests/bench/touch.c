@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * touch: how many pages a second a program can touch.
+ *
+ *   touch --mb N --threads T --pattern fill|random|seq|hot --op read|write
+ *         --seconds S [--seed N] [--json]
+ *
+ * A touch reads or writes one word of a page. The area is filled by writing
+ * before the clock starts, but for `fill`, which times just that: the first
+ * touch of the whole area, every word of it written. `seq` cycles, each thread
+ * through its own part; `random` draws from all pages; `hot` draws nine of ten
+ * touches from the first tenth of the pages.
+ *
+ * It knows nothing of extmem; tests/bench/spine.sh runs it under extmem, under
+ * a memory cgroup with the kernel's swap, and alone.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define PAGE_BYTES 4096u
+#define PAGE_WORDS (PAGE_BYTES / 8)
+#define THREADS_MAX 256u
+#define CLOCK_EVERY 64u /* touches between two looks at the clock */
+
+enum pattern { FILL, RANDOM, SEQ, HOT, PATTERNS };
+
+static const char *const pattern_names[PATTERNS] = { "fill", "random", "seq", "hot" };
+
+struct worker {
+	_Alignas(128) unsigned int id;
+	pthread_t thread;
+	uint64_t rng;
+	uint64_t touches;
+	uint64_t sum; /* what was read, so that reading is not left out */
+};
+
+static volatile uint64_t *area;
+static size_t pages;
+static unsigned int threads = 1;
+static enum pattern pattern = RANDOM;
+static bool writing = true;
+static double seconds = 5;
+static struct worker workers[THREADS_MAX];
+static pthread_barrier_t start_line;
+/* Written by the first thread once; read by all after the barrier. */
+static double began, deadline;
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+static uint64_t rnd(struct worker *w)
+{
+	w->rng ^= w->rng << 13;
+	w->rng ^= w->rng >> 7;
+	w->rng ^= w->rng << 17;
+	return w->rng;
+}
+
+static void touch(struct worker *w, size_t page)
+{
+	volatile uint64_t *word = area + page * PAGE_WORDS + (page & 511);
+
+	if (writing)
+		*word = w->touches;
+	else
+		w->sum += *word;
+	w->touches++;
+}
+
+/* This thread's part of the area. */
+static void part(const struct worker *w, size_t *from, size_t *to)
+{
+	*from = pages * w->id / threads;
+	*to = pages * (w->id + 1) / threads;
+}
+
+static void fill(struct worker *w)
+{
+	size_t from, to;
+
+	part(w, &from, &to);
+	for (size_t i = from * PAGE_WORDS; i < to * PAGE_WORDS; i++)
+		area[i] = i;
+	w->touches += to - from;
+}
+
+static void cycle(struct worker *w)
+{
+	size_t from, to, page;
+
+	part(w, &from, &to);
+	page = from;
+	while (now() < deadline) {
+		for (unsigned int i = 0; i < CLOCK_EVERY; i++) {
+			touch(w, page);
+			if (++page == to)
+				page = from;
+		}
+	}
+}
+
+static void draw(struct worker *w)
+{
+	size_t hot = pages / 10 + 1;
+
+	while (now() < deadline) {
+		for (unsigned int i = 0; i < CLOCK_EVERY; i++) {
+			uint64_t r = rnd(w);
+			bool in_hot = pattern == HOT && (r >> 56) < 230;
+			touch(w, (r & 0xffffffffffff) % (in_hot ? hot : pages));
+		}
+	}
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+
+	if (pattern != FILL) {
+		fill(w);
+		w->touches = 0;
+	}
+	if (pthread_barrier_wait(&start_line) == PTHREAD_BARRIER_SERIAL_THREAD) {
+		began = now();
+		deadline = began + seconds;
+	}
+	pthread_barrier_wait(&start_line);
+	if (pattern == FILL)
+		fill(w);
+	else if (pattern == SEQ)
+		cycle(w);
+	else
+		draw(w);
+	return NULL;
+}
+
+static void print(bool json)
+{
+	double spent = now() - began;
+	uint64_t touches = 0;
+
+	for (unsigned int t = 0; t < threads; t++)
+		touches += workers[t].touches;
+	double per_second = (double)touches / spent;
+	double mb_per_second = per_second * PAGE_BYTES / 1e6;
+
+	printf(json ? "{\"pattern\": \"%s\", \"op\": \"%s\", \"mb\": %zu, \"threads\": %u, "
+		      "\"seconds\": %.3f, \"touches\": %" PRIu64 ", "
+		      "\"touches_per_second\": %.0f, \"mb_per_second\": %.1f}\n" :
+		      "%s %s %zu MB %u threads %.2f s: %" PRIu64 " pages, "
+		      "%.0f pages/s, %.1f MB/s\n",
+	       pattern_names[pattern], writing ? "write" : "read", pages / 256, threads, spent,
+	       touches, per_second, mb_per_second);
+}
+
+static void run(uint64_t seed, bool json)
+{
+	void *p = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED) {
+		fprintf(stderr, "touch: cannot map %zu MB: %s\n", pages / 256, strerror(errno));
+		exit(1);
+	}
+	area = p;
+	pthread_barrier_init(&start_line, NULL, threads);
+	for (unsigned int t = 0; t < threads; t++) {
+		workers[t].id = t;
+		workers[t].rng = (seed + t) * 0x9e3779b97f4a7c15ull | 1;
+		if (pthread_create(&workers[t].thread, NULL, worker_main, &workers[t]) != 0) {
+			fprintf(stderr, "touch: cannot start thread %u\n", t);
+			exit(1);
+		}
+	}
+	for (unsigned int t = 0; t < threads; t++)
+		pthread_join(workers[t].thread, NULL);
+	print(json);
+}
+
+static void usage(FILE *out)
+{
+	fprintf(out, "usage: touch [--mb N] [--threads T] [--pattern fill|random|seq|hot]\n"
+		     "             [--op read|write] [--seconds S] [--seed N] [--json]\n");
+}
+
+static uint64_t number(const char *text, uint64_t min, uint64_t max, const char *what)
+{
+	char *end;
+	uint64_t n = strtoull(text, &end, 10);
+
+	if (*text == '\0' || *end != '\0' || n < min || n > max) {
+		fprintf(stderr, "touch: %s is '%s', want %" PRIu64 " to %" PRIu64 "\n", what,
+			text, min, max);
+		exit(2);
+	}
+	return n;
+}
+
+static int choice(const char *text, const char *const *names, int count, const char *what)
+{
+	for (int i = 0; i < count; i++)
+		if (strcmp(text, names[i]) == 0)
+			return i;
+	fprintf(stderr, "touch: unknown %s '%s'\n", what, text);
+	usage(stderr);
+	exit(2);
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const ops[] = { "read", "write" };
+	static const struct option options[] = {
+		{ "mb", required_argument, NULL, 'm' },
+		{ "threads", required_argument, NULL, 't' },
+		{ "pattern", required_argument, NULL, 'p' },
+		{ "op", required_argument, NULL, 'o' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "seed", required_argument, NULL, 'r' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	uint64_t seed = 1, mb = 64;
+	bool json = false;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (c) {
+		case 'm': mb = number(optarg, 1, 1u << 20, "--mb"); break;
+		case 't': threads = (unsigned int)number(optarg, 1, THREADS_MAX, "--threads"); break;
+		case 'p': pattern = (enum pattern)choice(optarg, pattern_names, PATTERNS, "pattern"); break;
+		case 'o': writing = choice(optarg, ops, 2, "operation") == 1; break;
+		case 's': seconds = (double)number(optarg, 0, 86400, "--seconds"); break;
+		case 'r': seed = number(optarg, 0, UINT32_MAX, "--seed"); break;
+		case 'j': json = true; break;
+		case 'h': usage(stdout); return 0;
+		default: usage(stderr); return 2;
+		}
+	}
+	pages = mb * 256;
+	run(seed, json);
+	return 0;
+}
