@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine.h"
+
+#include "common.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/userfaultfd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Newer than the oldest kernel headers that this builds with. */
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1
+#endif
+#define FEATURE_MOVE (1ull << 16)
+
+/* ---- memory ---------------------------------------------------------- */
+
+/* Where a hierarchy of control groups is mounted, and what of it. */
+struct cgroup_mount {
+	char root[PATH_MAX];  /* the group that the mount shows at its top */
+	char point[PATH_MAX];
+};
+
+static bool has_word(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = list; (p = strstr(p, word)); p += n)
+		if ((p == list || p[-1] == ',') && strchr(",\n ", p[n]))
+			return true;
+	return false;
+}
+
+/* The hierarchy that limits memory: v2, or v1 with the memory controller. */
+static bool find_mount(struct cgroup_mount *m, bool v2)
+{
+	char *line = NULL;
+	size_t size = 0;
+	bool found = false;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+
+	while (f && !found && getline(&line, &size, f) > 0) {
+		char *tail = strstr(line, " - ");
+		char type[64], options[512];
+
+		if (!tail || sscanf(tail, " - %63s %*s %511s", type, options) != 2)
+			continue;
+		if (v2 ? strcmp(type, "cgroup2") :
+		    strcmp(type, "cgroup") || !has_word(options, "memory"))
+			continue;
+		found = sscanf(line, "%*s %*s %*s %4095s %4095s", m->root, m->point) == 2;
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* The group of this process: the third field of "0::/a/b" or "4:memory:/a". */
+static bool find_group(char group[PATH_MAX], bool v2)
+{
+	char line[PATH_MAX + 256];
+	bool found = false;
+	FILE *f = fopen("/proc/self/cgroup", "re");
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		char *controllers = strchr(line, ':');
+		char *path = controllers ? strchr(controllers + 1, ':') : NULL;
+
+		if (!path)
+			continue;
+		*path++ = '\0';
+		path[strcspn(path, "\n")] = '\0';
+		controllers++;
+		if (v2 ? *controllers : !has_word(controllers, "memory"))
+			continue;
+		snprintf(group, PATH_MAX, "%s", path);
+		found = true;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static uint64_t read_limit(const char *folder, bool v2)
+{
+	char path[2 * PATH_MAX + 64], text[64] = "";
+	uint64_t bytes = UINT64_MAX;
+
+	snprintf(path, sizeof(path), "%s/%s", folder,
+		 v2 ? "memory.max" : "memory.limit_in_bytes");
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return UINT64_MAX;
+	if (!fgets(text, sizeof(text), f) || sscanf(text, "%lu", &bytes) != 1)
+		bytes = UINT64_MAX; /* "max" */
+	fclose(f);
+	return bytes;
+}
+
+/* The smallest limit from the group up to the top of the mount. */
+static uint64_t hierarchy_limit(bool v2)
+{
+	struct cgroup_mount m;
+	char group[PATH_MAX], folder[2 * PATH_MAX];
+	uint64_t least = UINT64_MAX;
+
+	if (!find_mount(&m, v2) || !find_group(group, v2))
+		return UINT64_MAX;
+	/* In a container the mount may show a part: /docker/ID at its top. */
+	size_t shown = strcmp(m.root, "/") ? strlen(m.root) : 0;
+	const char *below = !strncmp(group, m.root, shown) &&
+			    strncmp(group, "/..", 3) ? group + shown : "";
+	int n = snprintf(folder, sizeof(folder), "%s%s", m.point, below);
+	size_t top = strlen(m.point);
+	for (;;) {
+		uint64_t limit = read_limit(folder, v2);
+
+		if (limit < least)
+			least = limit;
+		if ((size_t)n <= top)
+			return least;
+		while ((size_t)n > top && folder[--n] != '/')
+			;
+		folder[n] = '\0';
+	}
+}
+
+int cmd_limit_resolve(const struct em_size *limit, uint64_t *bytes, char *err,
+		      size_t err_bytes)
+{
+	uint64_t physical = (uint64_t)sysconf(_SC_PHYS_PAGES) *
+			    (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t v1 = hierarchy_limit(false), v2 = hierarchy_limit(true);
+	uint64_t group = v1 < v2 ? v1 : v2;
+	uint64_t base = group < physical ? group : physical;
+	char text[32];
+
+	switch (limit->kind) {
+	case EM_SIZE_BYTES:
+		*bytes = limit->value;
+		break;
+	case EM_SIZE_PERMILLE:
+		*bytes = base / 1000 * limit->value;
+		break;
+	case EM_SIZE_AUTO:
+		*bytes = group < physical ? group - group / 10 : physical / 4 * 3;
+		break;
+	}
+	*bytes &= ~4095ull;
+	if (*bytes >= CMD_LIMIT_MIN_BYTES)
+		return 0;
+	em_format_bytes(*bytes, text, sizeof(text));
+	return cmd_fail(EINVAL, err, err_bytes,
+			"a limit of %s is too small to run; give 8M or more with --limit",
+			text);
+}
+
+/* ---- userfaultfd ----------------------------------------------------- */
+
+static int userfaultfd_refused(int why, char *err, size_t err_bytes)
+{
+	if (why == ENOSYS)
+		return cmd_fail(why, err, err_bytes,
+				"this kernel has no userfaultfd; it needs one built with CONFIG_USERFAULTFD=y");
+	if (why == EPERM || why == EACCES)
+		return cmd_fail(why, err, err_bytes,
+				"userfaultfd is refused here, typically by a container's seccomp profile; allow that call in the profile (docker run --security-opt seccomp=FILE)");
+	return cmd_fail(why, err, err_bytes, "cannot open a userfaultfd: %s",
+			strerror(why));
+}
+
+static int check_features(uint64_t features, enum em_way_out way_out, char *err,
+			  size_t err_bytes)
+{
+	if (!(features & UFFD_FEATURE_SIGBUS))
+		return cmd_fail(ENOTSUP, err, err_bytes,
+				"this kernel's userfaultfd cannot deliver faults as a signal; it needs Linux 5.7 or newer");
+	if (!(features & UFFD_FEATURE_PAGEFAULT_FLAG_WP))
+		return cmd_fail(ENOTSUP, err, err_bytes,
+				"this kernel's userfaultfd cannot write-protect; it needs Linux 5.7 or newer with CONFIG_HAVE_ARCH_USERFAULTFD_WP");
+	if (way_out == EM_OUT_MOVE && !(features & FEATURE_MOVE))
+		return cmd_fail(ENOTSUP, err, err_bytes,
+				"this kernel has no UFFDIO_MOVE (Linux 6.8); use eviction.way_out 'auto' or 'copy'");
+	return 0;
+}
+
+int cmd_userfaultfd_check(enum em_way_out way_out, char *err, size_t err_bytes)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	long fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+
+	/* Before 5.11 the flag is unknown, and only the privileged may. */
+	if (fd < 0 && errno == EINVAL) {
+		fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+		if (fd < 0 && errno == EPERM)
+			return cmd_fail(EPERM, err, err_bytes,
+					"before Linux 5.11 userfaultfd is for root, or for all with: sysctl vm.unprivileged_userfaultfd=1");
+	}
+	if (fd < 0)
+		return userfaultfd_refused(errno, err, err_bytes);
+	/* With no feature asked for, the answer is all that there are. */
+	int result = ioctl((int)fd, UFFDIO_API, &api) ?
+		cmd_fail(errno, err, err_bytes,
+			 "userfaultfd does not speak our version of its interface: %s",
+			 strerror(errno)) :
+		check_features(api.features, way_out, err, err_bytes);
+	close((int)fd);
+	return result;
+}
+
+/* ---- a place to swap to ---------------------------------------------- */
+
+static const char *ram_file_system(const char *path)
+{
+	struct statfs fs;
+
+	if (statfs(path, &fs))
+		return NULL;
+	switch ((unsigned long)fs.f_type) {
+	case 0x01021994:
+		return "tmpfs";
+	case 0x858458f6:
+		return "ramfs";
+	default:
+		return NULL;
+	}
+}
+
+static void check_space(const char *path, uint64_t wanted_bytes, char *warning,
+			size_t warning_bytes)
+{
+	struct statvfs fs;
+	char have[16], want[16];
+
+	warning[0] = '\0';
+	if (statvfs(path, &fs))
+		return;
+	uint64_t bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (bytes >= wanted_bytes)
+		return;
+	cmd_fail(0, warning, warning_bytes,
+		 "only %s are free in swap path '%s' (%s would be safe); a program that needs more grows past its limit",
+		 cmd_human_bytes(bytes, have), path, cmd_human_bytes(wanted_bytes, want));
+}
+
+int cmd_swap_check(char *path, uint64_t wanted_bytes, char *warning,
+		   size_t warning_bytes, char *err, size_t err_bytes)
+{
+	char real[PATH_MAX];
+	struct stat st;
+
+	if (!realpath(path, real) || stat(real, &st))
+		return cmd_fail(errno, err, err_bytes,
+				"cannot use swap path '%s': %s; give a folder on a disk with --swap",
+				path, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return cmd_fail(ENOTDIR, err, err_bytes,
+				"swap path '%s' is not a directory; give a folder on a disk with --swap",
+				path);
+	const char *ram = ram_file_system(real);
+	if (ram)
+		return cmd_fail(EINVAL, err, err_bytes,
+				"swap path '%s' is on %s, which is memory itself; give a folder on a disk with --swap",
+				path, ram);
+	if (faccessat(AT_FDCWD, real, W_OK | X_OK, AT_EACCESS))
+		return cmd_fail(errno, err, err_bytes,
+				"cannot write to swap path '%s': %s; give a folder of your own with --swap",
+				path, strerror(errno));
+	if (strlen(real) >= EM_CONFIG_PATH_MAX || strchr(real, '\n'))
+		return cmd_fail(ENAMETOOLONG, err, err_bytes,
+				"swap path '%s' is too long, or has a line break in it", path);
+	strcpy(path, real);
+	check_space(real, wanted_bytes, warning, warning_bytes);
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * machine: what this machine and this place in it allow: memory, userfaultfd,
+ * a folder to swap to. `extmem run` asks before it starts a program, so that
+ * the answer is one line and not a dead program.
+ */
+#ifndef CMD_MACHINE_H
+#define CMD_MACHINE_H
+
+#include "config.h"
+
+/* Below this a program spends its time on faults alone. */
+#define CMD_LIMIT_MIN_BYTES (8ull << 20)
+
+/*
+ * limits.memory in bytes. A percentage is of the memory limit of the control
+ * group (v1 or v2, the smallest on the way up) where one below physical
+ * memory applies, else of physical memory; auto is 90% of the former, else
+ * 75% of the latter. 0, or -errno with a complete message in err.
+ */
+int cmd_limit_resolve(const struct em_size *limit, uint64_t *bytes, char *err,
+		      size_t err_bytes);
+
+/*
+ * Can an unprivileged process here have its faults delivered as a signal? A
+ * way out of "move" also wants UFFDIO_MOVE. 0, or -errno with a message.
+ */
+int cmd_userfaultfd_check(enum em_way_out way_out, char *err, size_t err_bytes);
+
+/*
+ * A folder that swap files can be made in, and its absolute path written back
+ * over `path` (EM_CONFIG_PATH_MAX bytes). 0, or -errno with a message. A
+ * warning (little space) is written to `warning`, "" when there is none.
+ */
+int cmd_swap_check(char *path, uint64_t wanted_bytes, char *warning,
+		   size_t warning_bytes, char *err, size_t err_bytes);
+
+#endif
