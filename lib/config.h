@@ -71,7 +71,13 @@ enum em_option_type {
 	EM_OPT_PATH,    /* char[EM_CONFIG_PATH_MAX] */
 };
 
-enum { EM_OPT_PERCENT = 1, EM_OPT_AUTO_OK = 2 };
+enum {
+	EM_OPT_PERCENT = 1, /* a percentage will do, too */
+	EM_OPT_AUTO_OK = 2, /* and so will auto */
+	EM_OPT_PAGES = 4,   /* a multiple of 4K */
+	EM_OPT_POW2 = 8,    /* a power of two */
+	EM_OPT_ZERO_OK = 16, /* 0 has a meaning of its own, outside the range */
+};
 
 struct em_option {
 	const char *key;       /* "limits.memory"; "tiers[].path" for tiers */
@@ -80,47 +86,75 @@ struct em_option {
 	size_t offset;         /* in em_config, or in em_tier_config */
 	const char *def;       /* the default, in the words a user would write */
 	const char *choices;   /* "fifo|clock|lru", or NULL */
-	uint64_t min, max;     /* bytes, or thousandths for a percentage's range */
+	uint64_t min, max;     /* range in bytes; a max of 0 is no bound */
+	unsigned int min_permille, max_permille; /* range of a percentage */
 	const char *help;      /* one line, no full stop */
 };
 
 /* All options; ends with a NULL key. */
 extern const struct em_option em_options[];
 
-/* Fills in every default. */
+/* Fills in every default. Never allocates; as all functions here. */
 void em_config_init(struct em_config *cfg);
 
 /*
- * Sets one key ("limits.memory", "tiers[0].path") from text. Returns 0, or
- * -EINVAL with a message that says what was found and what would do (no
- * position; the caller knows it), or -ENOENT for an unknown key, with the
- * nearest known key in the message. Never allocates.
+ * Sets one key ("limits.memory", "tiers[0].path") from text. The key of the
+ * tier after the last one adds a tier, with defaults for its other keys.
+ * Returns 0, or -EINVAL with a message that says what was found and what
+ * would do (no position; the caller knows it), or -ENOENT for an unknown key,
+ * with the nearest known key in the message. cfg is changed on success only.
  */
 int em_config_set(struct em_config *cfg, const char *key, const char *value,
 		  char *err, size_t err_bytes);
 
-/* Rules across keys (low < high, at least one tier ...). As em_config_set. */
+/*
+ * Rules across keys (low < high, at least one tier ...). As em_config_set;
+ * the message quotes every key it is about by its full name. What cannot be
+ * compared yet (bytes with a share of an unknown limit) passes: whoever
+ * resolves or overrides a value checks again.
+ */
 int em_config_check(const struct em_config *cfg, char *err, size_t err_bytes);
 
 /*
  * One key's value as canonical text ("512M", "2.5%", "lru"). Returns the
- * length, as snprintf does.
+ * length, as snprintf does, or -ENOENT for an unknown key or a tier that is
+ * not there.
  */
 int em_config_get(const struct em_config *cfg, const char *key, char *out,
 		  size_t out_bytes);
 
 /*
  * All keys as `key=value` lines, as em_config_load takes them. Returns the
- * length or -ENOSPC.
+ * length, -ENOSPC, or -EINVAL for a path with a newline in it, which a line
+ * cannot hold.
  */
 int em_config_dump(const struct em_config *cfg, char *out, size_t out_bytes);
-/* Never allocates: the library calls it before there is a heap. */
+/*
+ * Reads such lines over what cfg holds; a list of tiers replaces the tiers of
+ * cfg. Returns as em_config_set, with the number of the line in the message;
+ * cfg is then half changed. Does not em_config_check(). The library calls it
+ * before there is a heap.
+ */
 int em_config_load(struct em_config *cfg, const char *text, char *err,
 		   size_t err_bytes);
 
-/* "64K", "1.5G", "4096" to bytes; -EINVAL. Suffixes K M G T, KiB, KB (1024). */
+/*
+ * "64K", "1.5G", "4096" to bytes, a fraction of a byte dropped; -EINVAL.
+ * Suffixes K M G T, KiB, KB (1024), in either case.
+ */
 int em_parse_bytes(const char *text, uint64_t *bytes);
 /* Exact and short: 1536 is "1536", 65536 is "64K". */
 int em_format_bytes(uint64_t bytes, char *out, size_t out_bytes);
+
+/*
+ * How many letters must be added, removed or changed to make one word of the
+ * other; of each, the first 63 letters count. For "did you mean".
+ */
+unsigned int em_edit_distance(const char *a, const char *b);
+/*
+ * The known key nearest to a dotted one ("tiers[].path" for tiers), and how
+ * far it is. A key known in another section counts as near.
+ */
+const char *em_config_nearest(const char *key, unsigned int *distance);
 
 #endif

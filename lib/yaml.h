@@ -12,9 +12,11 @@
 #include <stdio.h>
 
 /*
- * Reads `path` over what cfg already holds. Returns 0, or -errno with a
- * complete message in err: "lru.yaml:3:12: unknown key 'memroy', did you mean
- * 'memory'?".
+ * Reads `path` ("-" is the standard input) over what cfg already holds: a file
+ * may name only some keys, but a list of tiers replaces all tiers. The result
+ * has passed em_config_check(). Returns 0, or -errno with a complete message
+ * in err: "lru.yaml:3:12: unknown key 'memroy', did you mean 'memory'?"; cfg
+ * is then as it was.
  */
 int em_yaml_read(struct em_config *cfg, const char *path, char *err,
 		 size_t err_bytes);
@@ -23,7 +25,10 @@ int em_yaml_read(struct em_config *cfg, const char *path, char *err,
 int em_yaml_parse(struct em_config *cfg, const char *text, size_t bytes,
 		  const char *name, char *err, size_t err_bytes);
 
-/* Writes cfg as a policy file that em_yaml_read takes back. */
+/*
+ * Writes cfg as a policy file that em_yaml_read takes back, and flushes it.
+ * 0, -EIO, or -EILSEQ for a path that is not UTF-8, which YAML cannot hold.
+ */
 int em_yaml_write(const struct em_config *cfg, FILE *out);
 
 #endif
