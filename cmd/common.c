@@ -63,33 +63,6 @@ int cmd_fail(int code, char *err, size_t err_bytes, const char *format, ...)
 	return -code;
 }
 
-static unsigned int edit_distance(const char *a, const char *b)
-{
-	unsigned int row[64];
-	size_t bn = strlen(b);
-
-	if (bn >= 64 || strlen(a) >= 64)
-		return UINT_MAX;
-	for (unsigned int j = 0; j <= bn; j++)
-		row[j] = j;
-	for (unsigned int i = 1; a[i - 1]; i++) {
-		unsigned int diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= bn; j++) {
-			unsigned int best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[bn];
-}
-
 const char *cmd_nearest(const char *word, const char *const *words)
 {
 	const char *nearest = NULL;
@@ -97,7 +70,7 @@ const char *cmd_nearest(const char *word, const char *const *words)
 	size_t length = strlen(word);
 
 	for (; *words; words++) {
-		unsigned int d = edit_distance(word, *words);
+		unsigned int d = em_edit_distance(word, *words);
 
 		/* A beginning is as good as one wrong letter: "pol" for "policy". */
 		if (length >= 2 && !strncmp(word, *words, length))

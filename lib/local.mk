@@ -4,5 +4,5 @@
 
 noinst_LIBRARIES += lib/libconf.a
 lib_libconf_a_SOURCES = lib/config.c lib/config.h lib/yaml.c lib/yaml.h \
-	lib/segment.h
+	lib/report.c lib/report.h lib/segment.h
 lib_libconf_a_CFLAGS = $(AM_CFLAGS) $(EM_SANITIZE) $(LIBYAML_CFLAGS)
