@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# redis-server, filled by redis-benchmark; a client reads every key back.
+#
+# What redis-benchmark sends in what order differs from run to run, so each of
+# its requests makes the server count one up and store a value that follows
+# from the count: the final contents are always the same.
+
+set -u
+# shellcheck source=tests/lib/program.sh
+. "$(dirname "$0")/../lib/program.sh"
+
+need_tools redis-server redis-cli redis-benchmark
+keys=$(by_size 80000 400000)
+socket=$scratch/socket
+lua="local i = redis.call('INCR', 'n')
+return redis.call('SET', 'key:' .. i, string.rep(redis.sha1hex(i), 25))"
+server=(redis-server --port 0 --unixsocket "$socket" --dir "$scratch" --save ''
+	--appendonly no --enable-debug-command yes --daemonize no)
+
+awk -v keys="$keys" 'BEGIN {
+	for (i = 1; i <= keys; i += 10) {
+		printf "MGET"
+		for (k = i; k < i + 10; k++)
+			printf " key:%d", k
+		print ""
+	}
+}' >"$scratch/reads"
+
+ask() {
+	redis-cli -s "$socket" "$@"
+}
+
+wait_for_server() {
+	local i
+
+	for ((i = 0; i < 100; i++)); do
+		[ "$(ask PING 2>/dev/null)" = PONG ] && return
+		sleep 0.1
+	done
+	tap_not_ok "the server answers" "$scratch/server.log"
+	tap_done
+}
+
+# fill_and_read OUT: everything a client can see, as text.
+fill_and_read() {
+	redis-benchmark -s "$socket" -c 8 -P 16 -n "$keys" -q eval "$lua" 0 \
+		>"$scratch/benchmark.log" 2>&1
+	ask <"$scratch/reads" >"$1"
+	{ ask DBSIZE; ask DEBUG DIGEST; } >>"$1"
+}
+
+# serve OUT COMMAND...: starts it, talks to it, ends it.
+server_status=''
+serve() {
+	local out=$1 pid
+
+	shift
+	"$@" >"$scratch/server.log" 2>&1 &
+	pid=$!
+	children+=("$pid")
+	[ "$1" != "$extmem" ] || watch_start "$pid"
+	wait_for_server
+	fill_and_read "$out"
+	server_kib=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status")
+	ask SHUTDOWN NOSAVE
+	wait "$pid"
+	server_status=$?
+}
+
+serve "$scratch/alone" "${server[@]}"
+set_limit "$server_kib"
+serve "$scratch/managed" "$extmem" run --limit "${limit_kib}K" --swap "$swap" \
+	--stats "$stats" -- "${server[@]}"
+if [ "$server_status" -eq 0 ]; then
+	tap_ok "ends with status 0"
+else
+	tap_not_ok "ends with status $server_status" "$scratch/server.log"
+fi
+watch_verdict
+stats_verdict
+if grep -q "^key:\|^$" "$scratch/alone" || [ "$(grep -c . "$scratch/alone")" -lt "$keys" ]; then
+	tap_not_ok "every key could be read back" "$scratch/alone"
+else
+	tap_ok "every key could be read back"
+fi
+same_output "$scratch/alone" "$scratch/managed" "what the client reads"
+tap_done
