@@ -47,7 +47,7 @@ by_size() {
 # set_limit KIB: a quarter of the footprint, in whole pages.
 set_limit() {
 	alone_kib=$1
-	limit_kib=$((alone_kib / 16 * 4))
+	limit_kib=$((alone_kib / 4 & ~3))
 	[ "$limit_kib" -ge "$limit_min_kib" ] || limit_kib=$limit_min_kib
 	tap_note "alone it takes $((alone_kib / 1024)) MB; its limit is $((limit_kib / 1024)) MB"
 }
