@@ -80,7 +80,7 @@ const char *cmd_nearest(const char *word, const char *const *words)
 			nearest = *words;
 		}
 	}
-	return best <= 1 + length / 4 ? nearest : NULL;
+	return best <= 1 + length / 3 ? nearest : NULL;
 }
 
 /* ---- paths ----------------------------------------------------------- */

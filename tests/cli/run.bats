@@ -1,0 +1,418 @@
+# SPDX-License-Identifier: MIT
+# extmem run: what it refuses and how, what it hands on, and that the command
+# is itself.
+
+load helpers
+
+setup() {
+	common_setup
+}
+
+teardown() {
+	common_teardown
+}
+
+# refused STATUS TEXT ARGS...: one clear line, and nothing was started.
+refused() {
+	local want=$1 text=$2
+
+	shift 2
+	extmem run --dry-run "$@"
+	expect_status "$want"
+	expect_line "$text"
+	[ -z "$output" ] || fail_with "expected nothing on stdout"
+}
+
+# ---- the command -----------------------------------------------------------
+
+@test "a command that is not there is 127" {
+	refused 127 "'no-such-command': not found in PATH" no-such-command
+	refused 127 "'/no/such': No such file" /no/such
+	refused 127 "''" ""
+}
+
+@test "a command that may not be run is 126" {
+	echo >"$scratch/plain"
+	refused 126 "'$scratch/plain': Permission denied" "$scratch/plain"
+	refused 126 "'/tmp': Is a directory" /tmp
+	PATH=$scratch:$PATH refused 126 "'plain': Permission denied" plain
+}
+
+@test "PATH is searched as execvp does: what may not be run is passed over" {
+	mkdir "$scratch/a" "$scratch/b"
+	echo >"$scratch/a/tool"
+	cp /bin/true "$scratch/b/tool"
+	PATH=$scratch/a:$scratch/b:$PATH extmem run --dry-run --swap "$scratch" tool
+	expect_status 0
+}
+
+@test "static programs are refused" {
+	make_elf "$scratch/static" 2 62 ""
+	refused 125 "statically linked" "$scratch/static"
+}
+
+@test "static programs are refused, as a compiler makes them" {
+	need_tool gcc
+	echo 'int main(void) { return 0; }' >"$scratch/a.c"
+	for flags in -static -static-pie; do
+		gcc $flags -o "$scratch/a" "$scratch/a.c" 2>/dev/null || skip "no static libc"
+		refused 125 "statically linked" "$scratch/a"
+	done
+}
+
+@test "32-bit programs and other processors are refused" {
+	make_elf "$scratch/i386" 1 3 /lib/ld-linux.so.2
+	refused 125 "32-bit" "$scratch/i386"
+	make_elf "$scratch/arm" 2 183 /lib/ld-linux-aarch64.so.1
+	refused 125 "another processor" "$scratch/arm"
+}
+
+@test "programs of another libc are refused" {
+	make_elf "$scratch/musl" 2 62 /lib/ld-musl-x86_64.so.1
+	refused 125 "linked to musl" "$scratch/musl"
+	make_elf "$scratch/bionic" 2 62 /system/bin/linker64
+	refused 125 "'/system/bin/linker64'" "$scratch/bionic"
+}
+
+@test "damaged ELF files are refused" {
+	printf '\177ELF\002\001\001' >"$scratch/cut"
+	chmod 755 "$scratch/cut"
+	refused 125 "damaged ELF" "$scratch/cut"
+}
+
+@test "set-user-ID, set-group-ID and file capabilities are refused" {
+	need_root
+	cp /bin/true "$scratch/setuid"
+	chown 12345 "$scratch/setuid"
+	chmod 4755 "$scratch/setuid"
+	refused 125 "is set-user-ID" "$scratch/setuid"
+	cp /bin/true "$scratch/setgid"
+	chgrp 12345 "$scratch/setgid"
+	chmod 2755 "$scratch/setgid"
+	refused 125 "is set-group-ID" "$scratch/setgid"
+	command -v setcap >/dev/null || return 0
+	cp /bin/true "$scratch/caps"
+	setcap cap_net_raw+ep "$scratch/caps"
+	extmem_as_nobody run --dry-run "$scratch/caps"
+	expect_status 125
+	expect_line "has file capabilities"
+}
+
+@test "the owner may run a set-user-ID program: nothing changes for it" {
+	cp /bin/true "$scratch/mine"
+	chmod 4755 "$scratch/mine"
+	extmem run --dry-run --swap "$scratch" "$scratch/mine"
+	expect_status 0
+}
+
+@test "a script's interpreter is what counts" {
+	make_elf "$scratch/static" 2 62 ""
+	printf '#! %s -x\n' "$scratch/static" >"$scratch/one"
+	printf '#!%s\n' "$scratch/one" >"$scratch/two"
+	printf '#!/usr/bin/env -S A=b static -u\n' >"$scratch/env"
+	printf '#!/bin/sh\n' >"$scratch/fine"
+	printf 'echo no interpreter\n' >"$scratch/bare"
+	printf '#!/no/such/shell\n' >"$scratch/lost"
+	chmod 755 "$scratch"/*
+	for script in one two; do
+		refused 125 "'$scratch/static' is statically linked" "$scratch/$script"
+	done
+	PATH=$scratch:$PATH refused 125 "static' is statically linked" "$scratch/env"
+	refused 127 "its interpreter '/no/such/shell'" "$scratch/lost"
+	for script in fine bare; do
+		extmem run --dry-run --swap "$scratch" "$scratch/$script"
+		expect_status 0
+	done
+}
+
+@test "scripts of scripts end after five levels" {
+	printf '#!%s\n' "$scratch/loop" >"$scratch/loop"
+	chmod 755 "$scratch/loop"
+	refused 125 "script of a script" "$scratch/loop"
+}
+
+@test "valgrind is refused" {
+	cp /bin/true "$scratch/valgrind"
+	refused 125 "without extmem" "$scratch/valgrind" true
+}
+
+# ---- the machine -----------------------------------------------------------
+
+@test "a swap path must be a folder on a disk that one may write to" {
+	refused 125 "'/no/such'" --swap /no/such true
+	refused 125 "not a directory" --swap /etc/passwd true
+	for ram in /dev/shm /run; do
+		[ "$(stat -f -c %T $ram)" = tmpfs ] || continue
+		refused 125 "is on tmpfs" --swap $ram true
+	done
+	[ "$(id -u)" = 0 ] || return 0
+	extmem_as_nobody run --dry-run --swap /root true
+	expect_status 125
+	expect_line "swap path '/root'"
+}
+
+@test "a limit that is too small to run is refused" {
+	refused 125 "8M" --limit 4M true
+	refused 125 "8M" --limit 1 true
+	extmem run --dry-run --swap "$scratch" --limit 8M true
+	expect_status 0
+}
+
+@test "limits: bytes, percent and auto become bytes" {
+	extmem run --dry-run --swap "$scratch" --limit 1.5G true
+	expect_output "limits.memory=1536M"
+	for limit in 50% auto; do
+		extmem run --dry-run --swap "$scratch" --limit $limit true
+		expect_status 0
+		bytes=$(sed -n 's/.*limits.memory=\([0-9]*[KMG]\?\)$/\1/p' <<<"$output" |
+			numfmt --from=iec)
+		physical=$(($(getconf _PHYS_PAGES) * 4096))
+		[ "$bytes" -gt 0 ]
+		[ "$bytes" -lt "$physical" ]
+	done
+}
+
+@test "limits: a control group's limit counts" {
+	need_root
+	if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+		group=/sys/fs/cgroup/extmem-cli-$$
+		file=memory.max
+	else
+		group=/sys/fs/cgroup/memory/extmem-cli-$$
+		file=memory.limit_in_bytes
+	fi
+	mkdir "$group" 2>/dev/null || skip "no control groups to be made here"
+	if ! echo 1G >"$group/$file" 2>/dev/null; then
+		rmdir "$group"
+		skip "no memory controller here"
+	fi
+	mkdir "$group/below"
+	for limit in auto 25%; do
+		(echo "$BASHPID" >"$group/below/cgroup.procs"
+		exec "$EXTMEM" run --dry-run --swap "$scratch" --limit $limit true 3>&-) \
+			>"$scratch/$limit"
+	done
+	rmdir "$group/below" "$group"
+	# 90% of 1G, and a quarter of it, in whole pages.
+	grep -x ".*limits.memory=943716K" "$scratch/auto"
+	grep -x ".*limits.memory=262143K\|.*limits.memory=256M\|.*limits.memory=262140K" "$scratch/25%"
+}
+
+@test "the library must be there, and have a path that LD_PRELOAD can hold" {
+	EXTMEM_LIBRARY=/no/such.so refused 125 "cannot read the library '/no/such.so'" true
+	mkdir "$scratch/a b"
+	cp /bin/true "$scratch/a b/lib.so"
+	EXTMEM_LIBRARY="$scratch/a b/lib.so" refused 125 "space or colon" true
+	cp /bin/true "$scratch/a:b.so"
+	EXTMEM_LIBRARY="$scratch/a:b.so" refused 125 "space or colon" true
+}
+
+@test "a kernel or container without userfaultfd: one line with the way out" {
+	need_tool gcc
+	cat >"$scratch/deny.c" <<-'END'
+	#include <errno.h>
+	#include <linux/filter.h>
+	#include <linux/seccomp.h>
+	#include <stdlib.h>
+	#include <stddef.h>
+	#include <sys/prctl.h>
+	#include <sys/syscall.h>
+	#include <unistd.h>
+	int main(int argc, char **argv)
+	{
+		struct sock_filter code[] = {
+			BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_userfaultfd, 0, 1),
+			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | atoi(argv[1])),
+			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		};
+		struct sock_fprog prog = { 4, code };
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+			return 99;
+		execv(argv[2], argv + 2);
+		return 98;
+	}
+	END
+	gcc -o "$scratch/deny" "$scratch/deny.c"
+	for try in "1:seccomp profile" "38:CONFIG_USERFAULTFD"; do
+		status=0
+		output=$("$scratch/deny" "${try%%:*}" "$EXTMEM" run --dry-run \
+			--swap "$scratch" true 2>"$scratch/stderr" 3>&-) || status=$?
+		stderr=$(cat "$scratch/stderr")
+		expect_status 125
+		expect_line "${try#*:}"
+	done
+}
+
+# ---- the policy ------------------------------------------------------------
+
+@test "options win over the file, and --set over options" {
+	cat >"$scratch/p.yaml" <<-END
+	version: 1
+	limits: {memory: 64M}
+	eviction: {algorithm: fifo}
+	tiers: [{type: file, path: /no/such}]
+	END
+	extmem run --dry-run --policy "$scratch/p.yaml" --limit 128M --swap "$scratch" \
+		--set eviction.algorithm=clock --set limits.memory=256M true
+	expect_status 0
+	expect_output "limits.memory=256M"
+	expect_output "eviction.algorithm=clock"
+	expect_output "tiers[0].path=$scratch"
+}
+
+@test "bad options and settings are refused with 125" {
+	refused 125 "--limit" --limit lots true
+	refused 125 "KEY=VALUE" --set nonsense true
+	refused 125 "--set" --set no.such.key=1 true
+	refused 125 "--set" --set eviction.algorithm=best true
+	refused 125 "no policy named 'lrux'" --policy lrux true
+	refused 125 "did you mean 'lru'" --policy lrux true
+	refused 125 "no-such.yaml" --policy no-such.yaml true
+	refused 125 "watermarks" --set watermarks.low=10% --set watermarks.high=5% true
+	extmem run
+	expect_status 125
+	extmem run --no-such-option true
+	expect_status 125
+}
+
+@test "a file without a slash or .yaml is told how to be one" {
+	cd "$scratch"
+	echo "version: 1" >mine
+	refused 125 "write './mine'" --policy mine true
+}
+
+@test "installed policies are found by name" {
+	for file in "$SOURCE"/share/policies/*.yaml; do
+		name=$(basename "$file" .yaml)
+		extmem run --dry-run --swap "$scratch" --policy "$name" true
+		expect_status 0
+	done
+}
+
+# ---- what is handed on -----------------------------------------------------
+
+@test "--dry-run prints shell commands, and runs nothing" {
+	extmem run --dry-run --swap "$scratch" -- touch "$scratch/it's" '$HOME' --x
+	expect_status 0
+	[ ! -e "$scratch/it's" ]
+	[[ ${output##*$'\n'} == "exec 'touch' '$scratch/it'\\''s' '\$HOME' '--x'" ]]
+	sh -n <<<"$output"
+	extmem run --dry-run --swap "$scratch" --stats "$scratch/s.json" true
+	[ ! -e "$scratch/s.json" ]
+	expect_output "export EXTMEM_STATS='$scratch/s.json'"
+}
+
+@test "LD_PRELOAD keeps what was there, and the library is in it once" {
+	library=$(extmem run --dry-run --swap "$scratch" true &&
+		sed -n "s/^export LD_PRELOAD='\(.*\)'/\1/p" <<<"$output")
+	preload_of() {
+		LD_PRELOAD=$1 extmem run --dry-run --swap "$scratch" true
+		sed -n "s/^export LD_PRELOAD='\(.*\)'/\1/p" <<<"$output"
+	}
+	libm=$(ldconfig -p | awk '/libm\.so\.6 .*x86-64/ { print $NF; exit }')
+	[ -n "$library" ]
+	[ "$(preload_of "$libm")" = "$library:$libm" ]
+	[ "$(preload_of "$libm:$library")" = "$library:$libm" ]
+	[ "$(preload_of "/old/libextmem.so.0  $libm")" = "$library:$libm" ]
+}
+
+@test "an inner run replaces the settings of an outer one" {
+	export EXTMEM_CONFIG="limits.memory=1G" EXTMEM_STATS=/outer.json
+	extmem run --dry-run --swap "$scratch" --limit 32M true
+	expect_status 0
+	expect_output "limits.memory=32M"
+	expect_output "unset EXTMEM_STATS"
+}
+
+@test "relative paths become absolute" {
+	cd "$scratch"
+	extmem run --dry-run --swap . --stats s.json true
+	expect_status 0
+	expect_output "tiers[0].path=$scratch"
+	expect_output "EXTMEM_STATS='$scratch/s.json'"
+}
+
+@test "--stats of what cannot be written is refused before the start" {
+	refused 125 "'/no/such/s.json'" --swap "$scratch" --stats /no/such/s.json true
+	refused 125 "Is a directory" --swap "$scratch" --stats "$scratch" true
+	refused 125 "Is a directory" --swap "$scratch" --stats "$scratch/" true
+	refused 125 "''" --swap "$scratch" --stats "" true
+}
+
+@test "--verbose says what will be done, on stderr" {
+	extmem run --dry-run --verbose --swap "$scratch" --limit 64M true
+	expect_status 0
+	[[ $stderr == *"limit 64.0M, algorithm lru (policy built in)"* ]]
+	[[ $stderr == *"tier 0: file $scratch"* ]]
+}
+
+# ---- the command is itself -------------------------------------------------
+
+@test "exit statuses pass through" {
+	need_paging
+	for code in 0 1 2 77 125 126 127 255; do
+		extmem run --swap "$scratch" -- sh -c "exit $code"
+		expect_status $code
+	done
+	extmem run --swap "$scratch" true
+	expect_status 0
+	extmem run --swap "$scratch" false
+	expect_status 1
+	[ -z "$stderr" ]
+}
+
+@test "signals pass through" {
+	need_paging
+	for signal in TERM INT SEGV BUS ABRT; do
+		"$EXTMEM" run --swap "$scratch" -- perl -e "kill $signal => \$\$; sleep 5" \
+			>"$scratch/out" 2>&1 3>&- || status=$?
+		[ "$status" = $((128 + $(kill -l $signal))) ]
+	done
+}
+
+@test "the process id stays" {
+	need_paging
+	"$EXTMEM" run --swap "$scratch" -- sh -c 'echo $$; sleep 1000 & wait' \
+		>"$scratch/pid" 3>&- &
+	pid=$!
+	children+=("$pid")
+	for _ in $(seq 200); do
+		[ -s "$scratch/pid" ] && break
+		sleep 0.05
+	done
+	[ "$(cat "$scratch/pid")" = "$pid" ]
+	extmem stat "$pid"
+	expect_status 0
+	expect_output "process $pid: sh"
+	pkill -KILL -P "$pid"
+}
+
+@test "output is what it is without extmem, below a limit" {
+	need_paging
+	seq 2000000 | sort -R --random-source=/bin/true >"$scratch/in"
+	sort "$scratch/in" >"$scratch/alone"
+	"$EXTMEM" run --limit 32M --swap "$scratch" --stats "$scratch/s.json" -- \
+		sort -S 500M "$scratch/in" >"$scratch/under" 3>&-
+	cmp "$scratch/alone" "$scratch/under"
+	# Nothing is kept but what was asked for.
+	[ "$(ls "$scratch" | sort | tr '\n' ' ')" = "alone in s.json stderr under " ]
+	grep -q '"command": "sort"' "$scratch/s.json"
+	[ "$(sed 's/.*"bytes_written": \([0-9]*\).*/\1/' "$scratch/s.json")" -gt 0 ]
+	peak=$(sed 's/.*"peak_resident_bytes": \([0-9]*\).*/\1/' "$scratch/s.json")
+	[ "$peak" -le $((32 << 20)) ]
+}
+
+@test "it works from any folder, and for a user without privilege" {
+	need_paging
+	need_root
+	mkdir "$scratch/open"
+	chmod 1777 "$scratch/open"
+	extmem_as_nobody run --limit 16M --swap "$scratch/open" -- \
+		perl -e 'my $x = "y" x 40_000_000; print length $x'
+	[[ $stderr != *"cannot run"* ]] || skip "the build tree is not readable for others"
+	expect_status 0
+	[ "$output" = 40000000 ]
+	[ -z "$(ls "$scratch/open")" ]
+}
