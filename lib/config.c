@@ -492,9 +492,10 @@ static int set_bool(const struct em_option *o, bool *flag, const char *value,
 /* The choice at a position, its length in *len; NULL past the last one. */
 static const char *choice_at(const char *choices, int position, size_t *len)
 {
-	while (choices && position-- > 0) {
+	for (; choices && position > 0; position--) {
 		choices = strchr(choices, '|');
-		choices += !!choices;
+		if (choices)
+			choices++;
 	}
 	if (choices)
 		*len = strcspn(choices, "|");

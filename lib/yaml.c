@@ -104,7 +104,8 @@ static char char_at(const struct reader *r, yaml_mark_t mark)
 
 	for (size_t line = 0; p && p < end && line < mark.line; line++) {
 		p = memchr(p, '\n', (size_t)(end - p));
-		p += !!p;
+		if (p)
+			p++;
 	}
 	for (size_t i = 0; p && p < end && i < mark.column; p++)
 		i += (p + 1 < end && ((unsigned char)p[1] & 0xc0) != 0x80);
@@ -129,6 +130,20 @@ static const char *syntax_hint(const struct reader *r)
 	return "check the indentation, brackets and quotes up to here";
 }
 
+/* libyaml could not even read the bytes; some complaints name the culprit. */
+static int refuse_bytes(struct reader *r)
+{
+	const yaml_parser_t *p = &r->parser;
+	char value[24] = "";
+
+	if (p->problem_value >= 0)
+		snprintf(value, sizeof(value), " (0x%02x)",
+			 (unsigned int)p->problem_value);
+	return refuse_at(r, mark_of(r, p->problem_offset),
+			 "%s%s: expected a text file in UTF-8", p->problem,
+			 value);
+}
+
 static int refuse_syntax(struct reader *r)
 {
 	const yaml_parser_t *p = &r->parser;
@@ -139,9 +154,7 @@ static int refuse_syntax(struct reader *r)
 			 strerror(ENOMEM));
 		return -ENOMEM;
 	case YAML_READER_ERROR:
-		return refuse_at(r, mark_of(r, p->problem_offset),
-				 "%s (0x%02x): expected a text file in UTF-8",
-				 p->problem, (unsigned int)p->problem_value);
+		return refuse_bytes(r);
 	default:
 		return refuse_at(r, p->problem_mark, "%s%s%s: %s", p->problem,
 				 p->context ? " " : "",
@@ -503,7 +516,10 @@ static int read_version(struct reader *r)
 		return refuse_at(r, r->event.start_mark,
 				 "'version' is %s: expected 1",
 				 kind_name(&r->event));
-	if (strcmp(scalar(r), "1") || check_scalar(r))
+	rc = check_scalar(r);
+	if (rc)
+		return rc;
+	if (strcmp(scalar(r), "1"))
 		return refuse_at(r, r->event.start_mark,
 				 "'version' is '%s': expected 1, the only one that this extmem knows",
 				 shown(scalar(r), word));
@@ -587,9 +603,11 @@ static int check_whole(struct reader *r)
 int em_yaml_parse(struct em_config *cfg, const char *text, size_t bytes,
 		  const char *name, char *err, size_t err_bytes)
 {
+	/* libyaml takes a byte order mark only if it may guess the encoding. */
+	size_t mark = bytes >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
 	struct reader r = {
-		.text = text,
-		.text_bytes = bytes,
+		.text = text + mark,
+		.text_bytes = bytes - mark,
 		.name = name,
 		.cfg = *cfg,
 		.err = err,
@@ -609,8 +627,8 @@ int em_yaml_parse(struct em_config *cfg, const char *text, size_t bytes,
 		return -ENOMEM;
 	}
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&r.parser, (const unsigned char *)text,
-				     bytes);
+	yaml_parser_set_input_string(&r.parser, (const unsigned char *)r.text,
+				     r.text_bytes);
 	rc = read_stream(&r);
 	if (!rc)
 		rc = check_whole(&r);
