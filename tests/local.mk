@@ -1,1 +1,92 @@
 # SPDX-License-Identifier: MIT
+# The tests: all speak TAP and run under tests/lib/tap-driver. `make check`
+# takes the quick ones, `make check-long` gives stress and programs their full
+# length.
+
+TEST_EXTENSIONS = .bats .sh
+tap_driver = $(top_srcdir)/tests/lib/tap-driver
+LOG_DRIVER = $(tap_driver)
+SH_LOG_DRIVER = $(tap_driver)
+BATS_LOG_DRIVER = $(tap_driver)
+BATS_LOG_COMPILER = $(top_srcdir)/tests/lib/run-bats
+AM_TESTS_ENVIRONMENT = \
+	EXTMEM='$(abs_top_builddir)/extmem'; export EXTMEM; \
+	EM_BUILDDIR='$(abs_top_builddir)'; export EM_BUILDDIR; \
+	EM_SRCDIR='$(abs_top_srcdir)'; export EM_SRCDIR; \
+	EM_HANDLER_OBJECTS='$(extmem_handler_objects)'; export EM_HANDLER_OBJECTS; \
+	BATS='$(BATS)'; export BATS;
+
+# ---- unit ----
+# Either against libconf.a, what the commands share, or against libcore.a: all
+# of the library but what names libc's functions, on a kernel that is a fake.
+
+# -iquote: "config.h" is lib/config.h, not what autoconf made.
+unit_cppflags = -iquote $(top_srcdir)/lib $(AM_CPPFLAGS)
+unit_cflags = $(AM_CFLAGS) $(EM_SANITIZE)
+unit_ldflags = $(AM_LDFLAGS) $(EM_SANITIZE)
+unit_conf_libs = lib/libconf.a $(LIBYAML_LIBS)
+unit_core_libs = tests/unit/libcore.a $(LIBURING_LIBS)
+
+unit_tests = tests/unit/test_config tests/unit/test_yaml
+
+tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/tap.h
+tests_unit_test_config_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_config_CFLAGS = $(unit_cflags)
+tests_unit_test_config_LDFLAGS = $(unit_ldflags)
+tests_unit_test_config_LDADD = $(unit_conf_libs)
+
+tests_unit_test_yaml_SOURCES = tests/unit/test_yaml.c tests/unit/tap.h
+tests_unit_test_yaml_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_yaml_CFLAGS = $(unit_cflags)
+tests_unit_test_yaml_LDFLAGS = $(unit_ldflags)
+tests_unit_test_yaml_LDADD = $(unit_conf_libs)
+
+# Built when a test names it in unit_core_libs.
+EXTRA_LIBRARIES = tests/unit/libcore.a
+tests_unit_libcore_a_SOURCES = $(extmem_core_sources) tests/unit/fake_sys.c
+tests_unit_libcore_a_CPPFLAGS = $(unit_cppflags)
+tests_unit_libcore_a_CFLAGS = $(unit_cflags) $(LIBURING_CFLAGS)
+
+check_PROGRAMS += $(unit_tests)
+
+# ---- what the scripts use ----
+
+check_PROGRAMS += tests/lib/measure tests/lib/lines tests/stress/verify \
+	tests/bench/touch
+tests_lib_measure_SOURCES = tests/lib/measure.c
+tests_lib_lines_SOURCES = tests/lib/lines.c
+tests_stress_verify_SOURCES = tests/stress/verify.c
+tests_stress_verify_CFLAGS = $(AM_CFLAGS) -pthread
+tests_stress_verify_LDFLAGS = $(AM_LDFLAGS) -pthread
+tests_bench_touch_SOURCES = tests/bench/touch.c
+tests_bench_touch_CFLAGS = $(AM_CFLAGS) -pthread
+tests_bench_touch_LDFLAGS = $(AM_LDFLAGS) -pthread
+
+# ---- suites ----
+
+cli_tests = tests/cli/stat.bats tests/cli/dump.bats
+program_tests = tests/programs/sort.sh tests/programs/python.sh \
+	tests/programs/redis.sh tests/programs/sqlite.sh tests/programs/xz.sh
+stress_tests = tests/stress/run.sh
+bench_tests = tests/bench/smoke.sh
+
+TESTS += $(unit_tests) tests/check-handler-symbols $(cli_tests) \
+	$(stress_tests) $(program_tests) $(bench_tests)
+
+EXTRA_DIST += tests/check-handler-symbols tests/handler-symbols.txt \
+	tests/lib/tap-driver tests/lib/tally tests/lib/run-bats \
+	tests/lib/common.sh tests/lib/program.sh tests/run-programs \
+	tests/bench/spine.sh tests/cli/helpers.bash \
+	$(cli_tests) $(stress_tests) $(program_tests) $(bench_tests)
+
+.PHONY: check-unit check-long results
+check-unit:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(unit_tests)'
+
+check-long:
+	EM_TEST_LONG=1 EM_TEST_TIMEOUT=604800 $(MAKE) $(AM_MAKEFLAGS) check \
+		TESTS='$(stress_tests) $(program_tests)'
+
+# Where tests/lib/tally finds what the last check said.
+results:
+	@echo $(TEST_LOGS:.log=.trs)

@@ -123,13 +123,18 @@ run_kernel() {
 	sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$cgroup" "$@"
 }
 
-# pages_per_second RUNNER PATTERN THREADS
+# pages_per_second RUNNER PATTERN THREADS: a fill is over in a second and
+# depends on what the machine's host has at hand; the best of three counts.
 pages_per_second() {
-	local n
+	local n best=0 i times=1
 
-	n=$("$1" "$touch" --mb "$mb" --pattern "$2" --threads "$3" --op write \
-		--seconds "$seconds" --json | json_number touches_per_second)
-	echo "${n:-0}"
+	[ "$2" != fill ] || times=3
+	for ((i = 0; i < times; i++)); do
+		n=$("$1" "$touch" --mb "$mb" --pattern "$2" --threads "$3" --op write \
+			--seconds "$seconds" --json | json_number touches_per_second)
+		[ "${n:-0}" -le "$best" ] || best=$n
+	done
+	echo "$best"
 }
 
 best_of_kernel() {
