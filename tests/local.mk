@@ -64,7 +64,8 @@ tests_bench_touch_LDFLAGS = $(AM_LDFLAGS) -pthread
 
 # ---- suites ----
 
-cli_tests = tests/cli/stat.bats tests/cli/dump.bats
+cli_tests = tests/cli/run.bats tests/cli/stat.bats tests/cli/dump.bats \
+	tests/cli/help.bats
 program_tests = tests/programs/sort.sh tests/programs/python.sh \
 	tests/programs/redis.sh tests/programs/sqlite.sh tests/programs/xz.sh
 stress_tests = tests/stress/run.sh
