@@ -20,8 +20,6 @@
 
 #define TIERS "tiers[]."
 #define KEY_MAX 64
-/* As much of a bad value as a message repeats. */
-#define SHOWN_MAX 64
 
 #define IN_CONFIG(field) offsetof(struct em_config, field)
 #define IN_TIER(field) offsetof(struct em_tier_config, field)
@@ -195,19 +193,17 @@ refuse(int code, char *err, size_t err_bytes, const char *format, ...)
 	return code;
 }
 
-/* A value fit to be printed: short, and without what moves a cursor. */
-static const char *shown(const char *value, char out[SHOWN_MAX])
+const char *em_shown(const char *word, char out[EM_SHOWN_MAX])
 {
-	size_t n = strnlen(value, SHOWN_MAX);
-	bool cut = n == SHOWN_MAX;
+	size_t n = strnlen(word, EM_SHOWN_MAX);
+	bool cut = n == EM_SHOWN_MAX;
 
-	if (cut) {
-		n = SHOWN_MAX - 4;
-		while (n && ((unsigned char)value[n] & 0xc0) == 0x80)
+	/* Cut before a character of UTF-8, not inside one. */
+	if (cut)
+		for (n -= 4; n && ((unsigned char)word[n] & 0xc0) == 0x80;)
 			n--;
-	}
 	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)value[i];
+		unsigned char c = (unsigned char)word[i];
 
 		out[i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
 	}
@@ -396,7 +392,7 @@ static void describe_range(const struct em_option *o, char *out, size_t n)
 static int check_bytes(const struct em_option *o, uint64_t bytes,
 		       const char *value, char *err, size_t err_bytes)
 {
-	char range[96], text[SHOWN_MAX];
+	char range[96], text[EM_SHOWN_MAX];
 
 	if (!bytes && (o->flags & EM_OPT_ZERO_OK))
 		return 0;
@@ -406,13 +402,13 @@ static int check_bytes(const struct em_option *o, uint64_t bytes,
 		return 0;
 	describe_range(o, range, sizeof(range));
 	return refuse(-EINVAL, err, err_bytes, "'%s' is '%s': expected %s",
-		      o->key, shown(value, text), range);
+		      o->key, em_shown(value, text), range);
 }
 
 static int check_permille(const struct em_option *o, uint64_t permille,
 			  const char *value, char *err, size_t err_bytes)
 {
-	char min[24], max[24], text[SHOWN_MAX];
+	char min[24], max[24], text[EM_SHOWN_MAX];
 
 	if (permille >= o->min_permille && permille <= o->max_permille)
 		return 0;
@@ -420,17 +416,17 @@ static int check_permille(const struct em_option *o, uint64_t permille,
 	format_permille(o->max_permille, max, sizeof(max));
 	return refuse(-EINVAL, err, err_bytes,
 		      "'%s' is '%s': expected a percentage from %s to %s",
-		      o->key, shown(value, text), min, max);
+		      o->key, em_shown(value, text), min, max);
 }
 
 static int refuse_type(const struct em_option *o, const char *value, char *err,
 		       size_t err_bytes)
 {
-	char wanted[96], text[SHOWN_MAX];
+	char wanted[96], text[EM_SHOWN_MAX];
 
 	describe_type(o, wanted, sizeof(wanted));
 	return refuse(-EINVAL, err, err_bytes, "'%s' is '%s': expected %s",
-		      o->key, shown(value, text), wanted);
+		      o->key, em_shown(value, text), wanted);
 }
 
 static int set_size(const struct em_option *o, struct em_size *size,
@@ -479,12 +475,12 @@ static int set_bytes(const struct em_option *o, uint64_t *bytes,
 static int set_bool(const struct em_option *o, bool *flag, const char *value,
 		    char *err, size_t err_bytes)
 {
-	char text[SHOWN_MAX];
+	char text[EM_SHOWN_MAX];
 
 	if (strcmp(value, "true") && strcmp(value, "false"))
 		return refuse(-EINVAL, err, err_bytes,
 			      "'%s' is '%s': expected true or false", o->key,
-			      shown(value, text));
+			      em_shown(value, text));
 	*flag = *value == 't';
 	return 0;
 }
@@ -506,7 +502,7 @@ static const char *choice_at(const char *choices, int position, size_t *len)
 static int find_choice(const struct em_option *o, const char *value, char *err,
 		       size_t err_bytes)
 {
-	char list[128] = "", text[SHOWN_MAX];
+	char list[128] = "", text[EM_SHOWN_MAX];
 	size_t at = 0, len;
 	const char *choice;
 
@@ -520,14 +516,14 @@ static int find_choice(const struct em_option *o, const char *value, char *err,
 						     " or ",
 				       (int)len, choice);
 	return refuse(-EINVAL, err, err_bytes, "'%s' is '%s': expected %s",
-		      o->key, shown(value, text), list);
+		      o->key, em_shown(value, text), list);
 }
 
 static int set_path(const struct em_option *o, char *path, const char *value,
 		    char *err, size_t err_bytes)
 {
 	size_t len = strlen(value);
-	char text[SHOWN_MAX];
+	char text[EM_SHOWN_MAX];
 
 	if (!len)
 		return refuse(-EINVAL, err, err_bytes,
@@ -536,11 +532,11 @@ static int set_path(const struct em_option *o, char *path, const char *value,
 	if (len >= EM_CONFIG_PATH_MAX)
 		return refuse(-EINVAL, err, err_bytes,
 			      "'%s' is '%s': expected a path shorter than %d bytes",
-			      o->key, shown(value, text), EM_CONFIG_PATH_MAX);
+			      o->key, em_shown(value, text), EM_CONFIG_PATH_MAX);
 	if (strchr(value, '\n'))
 		return refuse(-EINVAL, err, err_bytes,
 			      "'%s' is '%s': expected a path without a newline",
-			      o->key, shown(value, text));
+			      o->key, em_shown(value, text));
 	memset(path, 0, EM_CONFIG_PATH_MAX);
 	memcpy(path, value, len);
 	return 0;
@@ -694,11 +690,11 @@ void em_config_init(struct em_config *cfg)
 
 static int refuse_unknown(const char *key, char *err, size_t err_bytes)
 {
-	char text[SHOWN_MAX];
+	char text[EM_SHOWN_MAX];
 	unsigned int distance;
 
 	return refuse(-ENOENT, err, err_bytes,
-		      "unknown key '%s', did you mean '%s'?", shown(key, text),
+		      "unknown key '%s', did you mean '%s'?", em_shown(key, text),
 		      em_config_nearest(key, &distance));
 }
 

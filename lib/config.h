@@ -146,6 +146,9 @@ int em_parse_bytes(const char *text, uint64_t *bytes);
 /* Exact and short: 1536 is "1536", 65536 is "64K". */
 int em_format_bytes(uint64_t bytes, char *out, size_t out_bytes);
 
+#define EM_SHOWN_MAX 64
+/* A word as messages repeat it: at most 63 bytes, without control characters. */
+const char *em_shown(const char *word, char out[EM_SHOWN_MAX]);
 /*
  * How many letters must be added, removed or changed to make one word of the
  * other; of each, the first 63 letters count. For "did you mean".

@@ -17,8 +17,6 @@
 
 #define FILE_BYTES_MAX (1u << 20)
 #define KEY_MAX 64
-/* As much of a word from the file as a message repeats. */
-#define WORD_MAX 40
 /* Sections, the keys in them and four tiers' keys, with room to spare. */
 #define SEEN_MAX 96
 /* The section of the options that every tier has. */
@@ -59,26 +57,6 @@ refuse_at(struct reader *r, yaml_mark_t at, const char *format, ...)
 		va_end(ap);
 	}
 	return -EINVAL;
-}
-
-/* A word from the file fit to be printed: short, and on one line. */
-static const char *shown(const char *word, char out[WORD_MAX])
-{
-	size_t n = strnlen(word, WORD_MAX);
-	bool cut = n == WORD_MAX;
-
-	if (cut) {
-		n = WORD_MAX - 4;
-		while (n && ((unsigned char)word[n] & 0xc0) == 0x80)
-			n--;
-	}
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)word[i];
-
-		out[i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
-	}
-	memcpy(out + n, cut ? "..." : "", cut ? 4 : 1);
-	return out;
 }
 
 /* Line and column, in characters, of a byte of the text. */
@@ -311,12 +289,12 @@ static void list_words(char words[WORDS_MAX][KEY_MAX], unsigned int n, char *out
 /* Refuses the key in r->event, and names the one that was perhaps meant. */
 static int refuse_unknown(struct reader *r, const char *section)
 {
-	char words[WORDS_MAX][KEY_MAX], full[2 * KEY_MAX], word[WORD_MAX];
+	char words[WORDS_MAX][KEY_MAX], full[2 * KEY_MAX], word[EM_SHOWN_MAX];
 	unsigned int n = known_words(section, words), best = 0, d;
 	const char *key = scalar(r), *near;
 	char list[512];
 
-	shown(key, word);
+	em_shown(key, word);
 	for (unsigned int i = 1; i < n; i++)
 		if (em_edit_distance(key, words[i]) <
 		    em_edit_distance(key, words[best]))
@@ -350,13 +328,13 @@ static int check_scalar(struct reader *r)
 /* Notes where a key is; a second one of the same name is refused. */
 static int note_key(struct reader *r, const char *full)
 {
-	char word[WORD_MAX];
+	char word[EM_SHOWN_MAX];
 
 	for (unsigned int i = 0; i < r->seen_count; i++)
 		if (!strcmp(r->seen[i].key, full))
 			return refuse_at(r, r->event.start_mark,
 					 "key '%s' is here a second time, first in line %zu: keep one of them",
-					 shown(scalar(r), word),
+					 em_shown(scalar(r), word),
 					 r->seen[i].mark.line + 1);
 	if (r->seen_count < SEEN_MAX) {
 		struct seen *seen = &r->seen[r->seen_count++];
@@ -507,7 +485,7 @@ static int read_tiers(struct reader *r)
 
 static int read_version(struct reader *r)
 {
-	char word[WORD_MAX];
+	char word[EM_SHOWN_MAX];
 	int rc = next(r);
 
 	if (rc)
@@ -522,7 +500,7 @@ static int read_version(struct reader *r)
 	if (strcmp(scalar(r), "1"))
 		return refuse_at(r, r->event.start_mark,
 				 "'version' is '%s': expected 1, the only one that this extmem knows",
-				 shown(scalar(r), word));
+				 em_shown(scalar(r), word));
 	return 0;
 }
 

@@ -304,6 +304,23 @@ static void test_long_values(void)
 	is_int(err[8], 'z', "to the byte");
 }
 
+static void test_shown(void)
+{
+	char out[EM_SHOWN_MAX], word[80];
+
+	is_str(em_shown("", out), "", "nothing stays nothing");
+	is_str(em_shown("a\tb\n\033", out), "a?b??", "controls are hidden");
+	memset(word, 'w', sizeof(word));
+	word[63] = '\0';
+	is_str(em_shown(word, out), word, "63 bytes are shown whole");
+	word[63] = 'w';
+	word[64] = '\0';
+	is_int(strlen(em_shown(word, out)), 63, "64 are cut");
+	is_str(out + 60, "...", "and it shows");
+	memcpy(word + 58, "\xe2\x82\xac\xe2\x82", 5);
+	is_str(em_shown(word, out) + 58, "...", "never inside a character");
+}
+
 static void test_unknown_keys(void)
 {
 	static const struct {
@@ -702,6 +719,7 @@ int main(void)
 	test_good_values();
 	test_bad_values();
 	test_long_values();
+	test_shown();
 	test_unknown_keys();
 	test_edit_distance();
 	test_check();
