@@ -10,7 +10,7 @@
 /* The folder of the sources; make check says where it is. */
 static const char *source_dir(void)
 {
-	const char *dir = getenv("srcdir");
+	const char *dir = getenv("EM_SRCDIR");
 
 	return dir ? dir : ".";
 }
