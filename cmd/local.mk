@@ -15,31 +15,37 @@ cmd_cppflags = -iquote $(top_srcdir)/lib $(AM_CPPFLAGS) -I$(top_srcdir)/cmd \
 	-DEM_DATADIR='"$(pkgdatadir)"' \
 	-DEM_SRCDIR='"$(abs_top_srcdir)"'
 cmd_cflags = $(AM_CFLAGS) $(EM_SANITIZE)
+cmd_ldflags = $(AM_LDFLAGS) $(EM_SANITIZE)
 cmd_common = cmd/common.c cmd/common.h
 cmd_ldadd = lib/libconf.a $(LIBYAML_LIBS)
 
 extmem_SOURCES = cmd/extmem.c $(cmd_common)
 extmem_CPPFLAGS = $(cmd_cppflags)
 extmem_CFLAGS = $(cmd_cflags)
+extmem_LDFLAGS = $(cmd_ldflags)
 extmem_LDADD = $(cmd_ldadd)
 
 cmd_extmem_run_SOURCES = cmd/run.c cmd/machine.c cmd/machine.h cmd/program.c \
 	cmd/program.h $(cmd_common)
 cmd_extmem_run_CPPFLAGS = $(cmd_cppflags)
 cmd_extmem_run_CFLAGS = $(cmd_cflags)
+cmd_extmem_run_LDFLAGS = $(cmd_ldflags)
 cmd_extmem_run_LDADD = $(cmd_ldadd)
 
 cmd_extmem_stat_SOURCES = cmd/stat.c $(cmd_common)
 cmd_extmem_stat_CPPFLAGS = $(cmd_cppflags)
 cmd_extmem_stat_CFLAGS = $(cmd_cflags)
+cmd_extmem_stat_LDFLAGS = $(cmd_ldflags)
 cmd_extmem_stat_LDADD = $(cmd_ldadd)
 
 cmd_extmem_policy_SOURCES = cmd/policy.c $(cmd_common)
 cmd_extmem_policy_CPPFLAGS = $(cmd_cppflags)
 cmd_extmem_policy_CFLAGS = $(cmd_cflags)
+cmd_extmem_policy_LDFLAGS = $(cmd_ldflags)
 cmd_extmem_policy_LDADD = $(cmd_ldadd)
 
 cmd_extmem_dump_SOURCES = cmd/dump.c $(cmd_common)
 cmd_extmem_dump_CPPFLAGS = $(cmd_cppflags)
 cmd_extmem_dump_CFLAGS = $(cmd_cflags)
+cmd_extmem_dump_LDFLAGS = $(cmd_ldflags)
 cmd_extmem_dump_LDADD = $(cmd_ldadd)

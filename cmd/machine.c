@@ -151,7 +151,7 @@ int cmd_limit_resolve(const struct em_size *limit, uint64_t *bytes, char *err,
 		*bytes = limit->value;
 		break;
 	case EM_SIZE_PERMILLE:
-		*bytes = base / 1000 * limit->value;
+		*bytes = (uint64_t)((unsigned __int128)base * limit->value / 1000);
 		break;
 	case EM_SIZE_AUTO:
 		*bytes = group < physical ? group - group / 10 : physical / 4 * 3;

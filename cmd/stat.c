@@ -289,6 +289,15 @@ static double rate(uint64_t now, uint64_t before, double seconds)
 	return now > before ? (double)(now - before) / seconds : 0;
 }
 
+static const char *bytes_rate(uint64_t now, uint64_t before, double seconds,
+			      char out[16])
+{
+	double r = rate(now, before, seconds);
+
+	/* Of a damaged segment, more than a number of bytes can be. */
+	return r < 1e18 ? cmd_human_bytes((uint64_t)r, out) : "-";
+}
+
 /* The slow major faults of this interval alone. */
 static uint64_t interval_p99_ns(const struct em_report *now, const struct em_report *before)
 {
@@ -319,8 +328,8 @@ static void print_watch_line(pid_t pid, const struct em_report *now,
 	       rate(now->faults[EM_FAULT_FIRST], before->faults[EM_FAULT_FIRST], s),
 	       rate(now->faults[EM_FAULT_SOFT], before->faults[EM_FAULT_SOFT], s),
 	       rate(now->faults[EM_FAULT_MAJOR], before->faults[EM_FAULT_MAJOR], s),
-	       cmd_human_bytes((uint64_t)rate(now->bytes_read, before->bytes_read, s), in),
-	       cmd_human_bytes((uint64_t)rate(now->bytes_written, before->bytes_written, s), out),
+	       bytes_rate(now->bytes_read, before->bytes_read, s, in),
+	       bytes_rate(now->bytes_written, before->bytes_written, s, out),
 	       rate(now->waits, before->waits, s),
 	       p99_ns ? cmd_human_ns(p99_ns, slow) : "-");
 }

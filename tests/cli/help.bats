@@ -148,10 +148,9 @@ manual_options() {
 	# shellcheck source=/dev/null
 	source "$SOURCE/share/completions/extmem.bash"
 	complete_words() {
-		COMP_WORDS=(extmem "$@")
+		COMP_WORDS=("$EXTMEM" "$@")
 		COMP_CWORD=$#
-		COMPREPLY=()
-		PATH=$(dirname "$EXTMEM"):$PATH _extmem extmem "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
+		_extmem
 		printf '%s\n' "${COMPREPLY[@]}"
 	}
 	for verb in $verbs help; do
@@ -165,4 +164,11 @@ manual_options() {
 	complete_words dump "" | grep -qx regions
 	complete_words run --policy lr | grep -qx lru
 	complete_words run --set evic | grep -qx eviction.algorithm=
+	complete_words run --set = tiers | grep -qx 'tiers\[0\].path='
+	! complete_words run --policy "" | grep -qx NAME
+	fake good
+	complete_words stat "" | grep -qx "$fake_pid"
+	complete_words dump pages "" | grep -qx "$fake_pid"
+	complete_words run --limit = 1G -- tru | grep -qx true
+	[ -z "$(complete_words run true --)" ]
 }
