@@ -65,7 +65,7 @@ tests_bench_touch_LDFLAGS = $(AM_LDFLAGS) -pthread
 # ---- suites ----
 
 cli_tests = tests/cli/run.bats tests/cli/stat.bats tests/cli/dump.bats \
-	tests/cli/help.bats
+	tests/cli/policy.bats tests/cli/help.bats
 program_tests = tests/programs/sort.sh tests/programs/python.sh \
 	tests/programs/redis.sh tests/programs/sqlite.sh tests/programs/xz.sh
 stress_tests = tests/stress/run.sh
