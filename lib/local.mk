@@ -6,3 +6,82 @@ noinst_LIBRARIES += lib/libconf.a
 lib_libconf_a_SOURCES = lib/config.c lib/config.h lib/yaml.c lib/yaml.h \
 	lib/report.c lib/report.h lib/segment.h
 lib_libconf_a_CFLAGS = $(AM_CFLAGS) $(EM_SANITIZE) $(LIBYAML_CFLAGS)
+
+# Everything but the seam to the kernel (sys.c) and libc's names (interpose/):
+# the unit tests link it with a fake kernel.
+extmem_core_sources = \
+	lib/arch.S lib/arch.h \
+	lib/config.c lib/config.h \
+	lib/core.c lib/core.h \
+	lib/credits.c lib/credits.h \
+	lib/fault.c lib/fault.h \
+	lib/kernel.h \
+	lib/lock.c lib/lock.h \
+	lib/log.c lib/log.h \
+	lib/page.c lib/page.h \
+	lib/policy.c lib/policy.h \
+	lib/policies/clock.c \
+	lib/policies/fifo.c \
+	lib/policies/list.h \
+	lib/policies/lru.c \
+	lib/policies/policies.h \
+	lib/reclaim.c lib/reclaim.h \
+	lib/region.c lib/region.h \
+	lib/report.c lib/report.h \
+	lib/segment.h \
+	lib/shm.c lib/shm.h \
+	lib/slots.c lib/slots.h \
+	lib/standby.c lib/standby.h \
+	lib/stats.c lib/stats.h \
+	lib/store.c lib/store.h \
+	lib/stores/file.c lib/stores/stores.h \
+	lib/sys.h \
+	lib/thread.c lib/thread.h \
+	lib/util.h \
+	lib/window.c lib/window.h
+
+lib_LTLIBRARIES += lib/libextmem.la
+lib_libextmem_la_SOURCES = $(extmem_core_sources) \
+	lib/sys.c \
+	lib/api.c lib/extmem.h \
+	lib/interpose/fd.c \
+	lib/interpose/guard.c \
+	lib/interpose/heap.c \
+	lib/interpose/init.c \
+	lib/interpose/interpose.h \
+	lib/interpose/io.c \
+	lib/interpose/mem.c \
+	lib/interpose/net.c \
+	lib/interpose/net_calls.h \
+	lib/interpose/process.c \
+	lib/interpose/signal.c \
+	lib/interpose/threads.c
+lib_libextmem_la_CPPFLAGS = $(AM_CPPFLAGS) -DEM_VERSION='"$(PACKAGE_VERSION)"'
+lib_libextmem_la_CFLAGS = $(AM_CFLAGS) $(LIBURING_CFLAGS) $(JEMALLOC_CFLAGS) \
+	-fvisibility=hidden -fno-builtin-malloc -fno-builtin-calloc
+lib_libextmem_la_LIBADD = $(LIBURING_LIBS) $(JEMALLOC_LIBS)
+lib_libextmem_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -Wl,-z,nodelete
+include_HEADERS += lib/extmem.h
+pkgconfigdir = $(libdir)/pkgconfig
+nodist_pkgconfig_DATA = lib/libextmem.pc
+
+# What may run in a signal handler: tests/check-handler-symbols looks at these.
+extmem_handler_objects = \
+	lib/.libs/libextmem_la-credits.o \
+	lib/.libs/libextmem_la-fault.o \
+	lib/.libs/libextmem_la-lock.o \
+	lib/.libs/libextmem_la-log.o \
+	lib/.libs/libextmem_la-page.o \
+	lib/.libs/libextmem_la-policy.o \
+	lib/.libs/libextmem_la-reclaim.o \
+	lib/.libs/libextmem_la-region.o \
+	lib/.libs/libextmem_la-slots.o \
+	lib/.libs/libextmem_la-standby.o \
+	lib/.libs/libextmem_la-stats.o \
+	lib/.libs/libextmem_la-store.o \
+	lib/.libs/libextmem_la-sys.o \
+	lib/.libs/libextmem_la-thread.o \
+	lib/policies/.libs/libextmem_la-clock.o \
+	lib/policies/.libs/libextmem_la-fifo.o \
+	lib/policies/.libs/libextmem_la-lru.o \
+	lib/stores/.libs/libextmem_la-file.o

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arch: everything that names a register. x86-64 is the only machine so far;
+ * another one brings its own arch.h and arch.S.
+ */
+#ifndef EM_ARCH_H
+#define EM_ARCH_H
+
+#include "util.h"
+#include <sys/ucontext.h>
+
+/* A system call by number: >= 0 or -errno; never touches errno. */
+long em_syscall(long nr, long a, long b, long c, long d, long e, long f);
+
+/* Where em_syscall jumps to, the code there, and its length in bytes. */
+extern const void *em_arch_stub;
+extern const char em_arch_stub_code[];
+#define EM_ARCH_STUB_BYTES 3
+/* The instruction pointer that the kernel sees during a call from a stub. */
+#define EM_ARCH_STUB_IP(stub) ((uintptr_t)(stub) + 2)
+
+/* See arch.S. bytes: a multiple of 8. */
+int em_arch_copy(void *dst, const void *src, size_t bytes);
+extern const char em_arch_copy_begin[], em_arch_copy_end[], em_arch_copy_failed[];
+
+/* What the processor said of a page fault. */
+static inline bool em_arch_fault_is_write(const ucontext_t *uc)
+{
+	return uc->uc_mcontext.gregs[REG_ERR] & 2;
+}
+
+static inline bool em_arch_fault_is_protection(const ucontext_t *uc)
+{
+	return uc->uc_mcontext.gregs[REG_ERR] & 1;
+}
+
+/* Whether a fault came from em_arch_copy; if so, makes it return -1. */
+static inline bool em_arch_copy_fixup(ucontext_t *uc)
+{
+	greg_t *ip = &uc->uc_mcontext.gregs[REG_RIP];
+
+	if (*ip < (greg_t)(uintptr_t)em_arch_copy_begin ||
+	    *ip >= (greg_t)(uintptr_t)em_arch_copy_end)
+		return false;
+	*ip = (greg_t)(uintptr_t)em_arch_copy_failed;
+	return true;
+}
+
+/* The system call that a SIGSYS stands for: its arguments and its result. */
+static inline void em_arch_call_args(const ucontext_t *uc, long args[6])
+{
+	static const int regs[6] = { REG_RDI, REG_RSI, REG_RDX,
+				     REG_R10, REG_R8, REG_R9 };
+
+	for (int i = 0; i < 6; i++)
+		args[i] = uc->uc_mcontext.gregs[regs[i]];
+}
+
+static inline void em_arch_call_return(ucontext_t *uc, long result)
+{
+	uc->uc_mcontext.gregs[REG_RAX] = result;
+}
+
+#endif

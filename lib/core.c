@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+#include "core.h"
+#include "arch.h"
+#include "credits.h"
+#include "fault.h"
+#include "log.h"
+#include "page.h"
+#include "policy.h"
+#include "region.h"
+#include "report.h"
+#include "slots.h"
+#include "standby.h"
+#include "stats.h"
+#include "store.h"
+#include "thread.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#ifndef EM_VERSION
+#define EM_VERSION "unknown"
+#endif
+
+static struct {
+	_Atomic int state; /* 0 not yet, 1 starting, 2 active, 3 off */
+	struct em_config cfg;
+	char stats_path[EM_CONFIG_PATH_MAX];
+	pid_t reporter;    /* the process that `extmem run` became */
+	pid_t pid;
+	sigset_t fork_mask;
+	int fork_pipe[2];
+	_Atomic bool reported;
+} core = { .fork_pipe = { -1, -1 } };
+
+bool em_core_active(void)
+{
+	return atomic_load_explicit(&core.state, memory_order_acquire) == 2;
+}
+
+const struct em_config *em_core_config(void) { return &core.cfg; }
+
+static uint64_t size_of(const struct em_size *s, uint64_t whole)
+{
+	return s->kind == EM_SIZE_PERMILLE ? whole / 1000 * s->value
+					   : s->value >> EM_PAGE_SHIFT;
+}
+
+static pid_t own_pid(void)
+{
+	return (pid_t)em_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
+}
+
+static void read_comm(char *out, size_t bytes)
+{
+	long fd = em_syscall(SYS_openat, AT_FDCWD, (long)"/proc/self/comm",
+			     O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	long n = fd < 0 ? 0 : em_syscall(SYS_read, fd, (long)out, (long)bytes - 1,
+					 0, 0, 0);
+
+	if (fd >= 0)
+		em_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+	out[n > 0 ? n - 1 : 0] = '\0'; /* without the newline */
+}
+
+static void describe(const char *config_text)
+{
+	struct em_segment *s = em_segment;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	s->magic = EM_SEGMENT_MAGIC;
+	s->version = EM_SEGMENT_VERSION;
+	s->bytes = sizeof(*s);
+	s->pid = (uint32_t)own_pid();
+	s->start_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	s->start_mono_ns = em_sys_now_ns();
+	s->page_bytes = EM_PAGE_BYTES;
+	s->window_base = EM_WINDOW_BASE;
+	s->window_bytes = em_window_bytes();
+	read_comm(s->command, sizeof(s->command));
+	snprintf(s->library, sizeof(s->library), "%s", EM_VERSION);
+	memcpy(s->algorithm, core.cfg.algorithm, sizeof(core.cfg.algorithm));
+	strcpy(s->delivery, "signal");
+	strcpy(s->syscall_net, "off");
+	snprintf(s->tier, sizeof(s->tier), "%s %.30s", core.cfg.tiers[0].type,
+		 core.cfg.tiers[0].path);
+	snprintf(s->config, sizeof(s->config), "%s", config_text);
+}
+
+/*
+ * Divides the limit: buffers first, the rest are credits.
+ */
+static int divide_limit(const struct em_sys_features *features)
+{
+	uint64_t limit = core.cfg.limit.value >> EM_PAGE_SHIFT;
+	unsigned int granule = 1u << em_granule_shift();
+	bool by_move = core.cfg.way_out == EM_OUT_MOVE && features->move;
+	uint64_t low, high, credits;
+	int ret, read_pages;
+
+	ret = em_standby_init(size_of(&core.cfg.standby, limit), granule, by_move);
+	if (ret < 0)
+		return ret;
+	read_pages = em_fault_init(&core.cfg, limit);
+	if (read_pages < 0)
+		return read_pages;
+	em_count(&em_segment->buffer_pages, (uint64_t)read_pages);
+	em_gauge(&em_segment->limit_pages, limit);
+	credits = limit - atomic_load(&em_segment->buffer_pages);
+	low = em_max(size_of(&core.cfg.low, limit), 2);
+	high = em_clamp(size_of(&core.cfg.high, limit), low + 1, credits / 2);
+	em_credits_init(credits, low, high);
+	return 0;
+}
+
+static int start_parts(const struct em_core_hooks *hooks)
+{
+	struct em_sys_features features = { false, false };
+	unsigned int granule = (unsigned int)(core.cfg.granule_bytes >> EM_PAGE_SHIFT);
+	int ret;
+
+	em_sys_place_stub(EM_STUB_BASE); /* without it there is no net, no more */
+	if ((ret = em_sys_uffd_open(&features)) < 0 ||
+	    (ret = em_window_init(granule)) < 0 ||
+	    (ret = em_threads_init()) < 0 ||
+	    (ret = em_slots_init()) < 0 ||
+	    (ret = em_store_init(&core.cfg)) < 0 ||
+	    (ret = em_policy_init(core.cfg.algorithm,
+				  em_window_bytes() >> EM_PAGE_SHIFT >> em_granule_shift())) < 0 ||
+	    (ret = divide_limit(&features)) < 0)
+		return ret;
+	em_reclaim_init(&core.cfg, &features, hooks->spawn);
+	return 0;
+}
+
+static void start(const struct em_core_hooks *hooks, const char *text)
+{
+	const char *stats = getenv("EXTMEM_STATS");
+	char err[256];
+	int ret;
+
+	em_config_init(&core.cfg);
+	ret = em_config_load(&core.cfg, text, err, sizeof(err));
+
+	if (ret == 0 && (ret = em_config_check(&core.cfg, err, sizeof(err))) == 0 &&
+	    core.cfg.limit.kind != EM_SIZE_BYTES) {
+		ret = -EINVAL;
+		strcpy(err, "the limit is not resolved to bytes");
+	}
+	if (ret < 0) {
+		em_log("%s is unusable: %s; memory is not managed", EM_CONFIG_ENV, err);
+		atomic_store(&core.state, 3);
+		return;
+	}
+	if (stats && *stats)
+		snprintf(core.stats_path, sizeof(core.stats_path), "%s", stats);
+	core.reporter = core.pid = own_pid();
+	em_stats_init();
+	ret = start_parts(hooks);
+	if (ret < 0) {
+		em_log("cannot start (error %d); memory is not managed", -ret);
+		atomic_store(&core.state, 3);
+		return;
+	}
+	describe(text);
+	atomic_store(&core.state, 2);
+	hooks->started();
+}
+
+bool em_core_start(const struct em_core_hooks *hooks)
+{
+	int not_yet = 0;
+	const char *text;
+
+	if (em_likely(atomic_load_explicit(&core.state, memory_order_acquire)))
+		return em_core_active();
+	if (!environ) /* before libc's own constructor: ask again later */
+		return false;
+	if (!atomic_compare_exchange_strong(&core.state, &not_yet, 1))
+		return false;
+	text = getenv(EM_CONFIG_ENV);
+	if (text)
+		start(hooks, text);
+	else
+		atomic_store(&core.state, 3);
+	return em_core_active();
+}
+
+/* ---- fork ------------------------------------------------------------ */
+
+/*
+ * At the moment of the fork no page is half way, no write is under way and no
+ * table changes: then the child's copies of all of it are whole.
+ */
+void em_core_fork_prepare(void)
+{
+	em_sys_block_signals(&core.fork_mask);
+	em_reclaim_lock();
+	em_map_lock();
+	em_gate_close();
+	em_policy_lock();
+	em_standby_drain();
+	core.fork_pipe[0] = core.fork_pipe[1] = -1;
+	if (!em_slots_used())
+		return;
+	int fds[2];
+	if (em_syscall(SYS_pipe2, (long)fds, O_CLOEXEC, 0, 0, 0, 0) < 0)
+		em_panic("fork: no file descriptor to watch the child with");
+	core.fork_pipe[0] = em_sys_raise_fd(fds[0]);
+	core.fork_pipe[1] = em_sys_raise_fd(fds[1]);
+	if (em_slots_pin(core.fork_pipe[0]) < 0)
+		em_panic("fork: more children than can be watched at once");
+}
+
+static void release_fork_locks(void)
+{
+	em_policy_unlock();
+	em_gate_open();
+	em_map_unlock();
+	em_reclaim_unlock();
+	em_sys_restore_signals(&core.fork_mask);
+}
+
+/* When there was no fork after all, the pipe's only writer closes here. */
+void em_core_fork_parent(bool forked)
+{
+	(void)forked;
+	if (core.fork_pipe[1] >= 0)
+		em_sys_close(core.fork_pipe[1]);
+	release_fork_locks();
+}
+
+/*
+ * Pages that were clean are writable for the child without a fault, since the
+ * fork dropped the protection: to be safe they count as dirty.
+ */
+static void dirty_clean_pages(void)
+{
+	uint64_t pages = em_window_bytes() >> EM_PAGE_SHIFT;
+
+	for (uint64_t p = 0; p < pages; p++) {
+		if (p % EM_BLOCK_PAGES == 0 && em_block_is_virgin(em_block_of_page(p))) {
+			p += EM_BLOCK_PAGES - 1;
+			continue;
+		}
+		uint64_t w = em_page_load(p);
+		if (EM_WORD_STATE(w) == EM_PAGE_RESIDENT && w & EM_WORD_CLEAN)
+			em_page_set(p, em_word_make(EM_PAGE_RESIDENT, EM_SLOT_NONE,
+						    -1, false));
+	}
+	em_gauge(&em_segment->clean_pages, 0);
+}
+
+void em_core_fork_child(void)
+{
+	struct em_sys_features features;
+	uint32_t parent = (uint32_t)core.pid;
+	int ret;
+
+	em_stats_forked();
+	em_segment->parent_pid = parent;
+	core.pid = own_pid();
+	em_segment->pid = (uint32_t)core.pid;
+	em_segment->start_mono_ns = em_sys_now_ns();
+	em_threads_forked();
+	em_credits_forked();
+	em_fault_forked();
+	em_sys_forked();
+	ret = em_sys_uffd_open(&features);
+	if (ret == 0)
+		ret = em_window_forked();
+	if (ret == 0)
+		ret = em_store_forked();
+	if (ret < 0)
+		em_panic("fork: the child cannot manage its memory: error %d", -ret);
+	em_slots_forked();
+	em_standby_forked();
+	dirty_clean_pages();
+	em_reclaim_forked();
+	release_fork_locks(); /* the writing end of the pipe stays open: we live */
+}
+
+/* ---- the end --------------------------------------------------------- */
+
+static void write_report(const char *path, const char *text, size_t bytes)
+{
+	long fd = em_syscall(SYS_openat, AT_FDCWD, (long)path,
+			     O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644, 0, 0);
+
+	if (fd < 0) {
+		em_log("cannot write '%s': error %d", path, (int)-fd);
+		return;
+	}
+	if (em_syscall(SYS_write, fd, (long)text, (long)bytes, 0, 0, 0) != (long)bytes)
+		em_log("cannot write '%s' whole", path);
+	em_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+void em_core_report(void)
+{
+	static struct em_report report;
+	static char text[16384];
+
+	if (!em_core_active() || !core.stats_path[0] || own_pid() != core.reporter ||
+	    atomic_exchange(&core.reported, true))
+		return;
+	em_report_take(&report, em_segment);
+	int n = em_report_json(&report, em_segment, text, sizeof(text));
+	if (n > 0)
+		write_report(core.stats_path, text, (size_t)n);
+}

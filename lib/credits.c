@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "credits.h"
+#include "stats.h"
+#include "sys.h"
+
+#define EM_WAIT_NS 5000000u
+
+static struct {
+	int64_t total, low, high;
+	_Atomic uint32_t given;   /* futex: changes when credits come back */
+	_Atomic uint32_t waiters;
+} credits;
+
+void em_credits_init(uint64_t pages, uint64_t low, uint64_t high)
+{
+	credits.total = (int64_t)pages;
+	credits.low = (int64_t)low;
+	credits.high = (int64_t)high;
+	atomic_store(&em_segment->free_pages, (int64_t)pages);
+	em_gauge(&em_segment->credit_pages, pages);
+	em_gauge(&em_segment->low_pages, low);
+	em_gauge(&em_segment->high_pages, high);
+}
+
+void em_credits_forked(void)
+{
+	credits.waiters = 0;
+}
+
+static void note_peak(int64_t free_now)
+{
+	uint64_t resident = (uint64_t)(credits.total - free_now);
+	uint64_t peak = atomic_load_explicit(&em_segment->peak_resident_pages,
+					     memory_order_relaxed);
+
+	while (resident > peak &&
+	       !atomic_compare_exchange_weak(&em_segment->peak_resident_pages,
+					     &peak, resident))
+		;
+}
+
+unsigned int em_credits_take(unsigned int want)
+{
+	int64_t left = atomic_fetch_sub(&em_segment->free_pages, want);
+	unsigned int got = want;
+
+	if (em_unlikely(left < (int64_t)want)) {
+		got = left > 0 ? (unsigned int)left : 0;
+		atomic_fetch_add(&em_segment->free_pages, want - got);
+	}
+	if (got)
+		note_peak(left - got);
+	return got;
+}
+
+void em_credits_force(void)
+{
+	note_peak(atomic_fetch_sub(&em_segment->free_pages, 1) - 1);
+	em_count(&em_segment->over_limit_events, 1);
+}
+
+void em_credits_give(uint64_t pages)
+{
+	if (!pages)
+		return;
+	atomic_fetch_add(&em_segment->free_pages, (int64_t)pages);
+	if (em_unlikely(atomic_load(&credits.waiters))) {
+		atomic_fetch_add(&credits.given, 1);
+		em_sys_wake(&credits.given, INT32_MAX);
+	}
+}
+
+int64_t em_credits_free(void)
+{
+	return atomic_load_explicit(&em_segment->free_pages, memory_order_relaxed);
+}
+
+bool em_credits_below_low(void) { return em_credits_free() < credits.low; }
+bool em_credits_below_high(void) { return em_credits_free() < credits.high; }
+
+void em_credits_wait(void)
+{
+	uint32_t seen = atomic_load(&credits.given);
+
+	atomic_fetch_add(&credits.waiters, 1);
+	if (em_credits_free() <= 0)
+		em_sys_wait(&credits.given, seen, EM_WAIT_NS);
+	atomic_fetch_sub(&credits.waiters, 1);
+}

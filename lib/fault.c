@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: MIT */
+#include "fault.h"
+#include "credits.h"
+#include "log.h"
+#include "page.h"
+#include "policy.h"
+#include "reclaim.h"
+#include "region.h"
+#include "slots.h"
+#include "standby.h"
+#include "stats.h"
+#include "store.h"
+#include "sys.h"
+#include "thread.h"
+#include <errno.h>
+#include <string.h>
+
+#define EM_RUN_MAX 64u
+#define EM_READERS 4u
+/* The same thread faults this often on a page that is there: look closer. */
+#define EM_STALE_MAX 3u
+
+static struct {
+	uint32_t run_pages;          /* the longest run; 1: no read-ahead */
+	const unsigned char *zeros;  /* run_pages of them */
+	unsigned char *buffers;      /* for runs read from the store */
+	uint32_t buffer_count;
+	_Atomic uint32_t busy[EM_READERS];
+} fault;
+
+/* One run of pages on its way in. */
+struct run {
+	struct em_thread *self;
+	uint64_t first;          /* page */
+	uint32_t count;          /* pages owned */
+	uint32_t spare;          /* credits taken for pages not owned */
+	uint64_t words[EM_RUN_MAX]; /* as owned */
+	enum em_page_state from; /* UNTOUCHED, STANDBY or STORED, all of them */
+	bool write;
+};
+
+const void *em_zero_page(void) { return fault.zeros; }
+
+int em_fault_init(const struct em_config *cfg, uint64_t limit_pages)
+{
+	uint64_t run = em_clamp(cfg->readahead_bytes >> EM_PAGE_SHIFT, 1, EM_RUN_MAX);
+
+	while (run > 1 && run > limit_pages / 64)
+		run /= 2;
+	fault.run_pages = (uint32_t)run;
+	fault.zeros = em_sys_alloc(run << EM_PAGE_SHIFT);
+	fault.buffer_count = run == 1 ? 0 :
+		(uint32_t)em_clamp(limit_pages / (run * 128), 1, EM_READERS);
+	fault.buffers = em_sys_alloc((fault.buffer_count * run + 1) << EM_PAGE_SHIFT);
+	if (!fault.zeros || !fault.buffers)
+		return -ENOMEM;
+	/* Mapped once and for all: UFFDIO_COPY reads them without a fault. */
+	for (uint64_t i = 0; i < run; i++)
+		(void)*(volatile const unsigned char *)(fault.zeros + (i << EM_PAGE_SHIFT));
+	return (int)(fault.buffer_count * run);
+}
+
+void em_fault_forked(void)
+{
+	for (uint32_t i = 0; i < EM_READERS; i++)
+		atomic_store(&fault.busy[i], 0);
+}
+
+/* ---- streams --------------------------------------------------------- */
+
+static struct em_stream *oldest_stream(struct em_thread *t)
+{
+	struct em_stream *s = &t->streams[0];
+
+	for (int i = 1; i < EM_STREAMS; i++)
+		if ((int32_t)(t->streams[i].used - s->used) < 0)
+			s = &t->streams[i];
+	return s;
+}
+
+/*
+ * The stream that a fault on this page continues, with twice its window; or a
+ * new one, with a window of one page.
+ */
+static struct em_stream *find_stream(struct em_thread *t, uint64_t page)
+{
+	struct em_stream *s = NULL;
+
+	t->fault_clock++;
+	for (int i = 0; i < EM_STREAMS && !s; i++)
+		if (t->streams[i].next == page && t->streams[i].run_pages)
+			s = &t->streams[i];
+	if (s) {
+		s->run_pages = (uint32_t)em_min(s->run_pages * 2, fault.run_pages);
+	} else {
+		s = oldest_stream(t);
+		s->run_pages = 1;
+	}
+	s->used = t->fault_clock;
+	return s;
+}
+
+/* ---- owning ---------------------------------------------------------- */
+
+/* Whether a page can follow the one before it in the same run. */
+static bool continues(const struct run *r, uint64_t w)
+{
+	uint64_t first = r->words[0];
+
+	if (EM_WORD_STATE(w) != r->from)
+		return false;
+	switch (r->from) {
+	case EM_PAGE_STORED:
+		return em_word_slot(w) == em_word_slot(first) + r->count &&
+		       em_slot_file(em_word_slot(w)) == em_slot_file(em_word_slot(first));
+	case EM_PAGE_STANDBY:
+		return em_word_buffer(w) == em_word_buffer(first) + r->count;
+	default:
+		return w == 0;
+	}
+}
+
+/* The last page that a run from this page may have: its region ends it. */
+static uint64_t run_limit(uint64_t page, uint32_t want)
+{
+	struct em_region region;
+
+	if (want == 1 || !em_region_find(em_page_addr(page), &region))
+		return page + 1;
+	return em_min(page + want, em_page_of(region.end - 1) + 1);
+}
+
+static void unown(struct run *r, uint32_t keep)
+{
+	while (r->count > keep) {
+		r->count--;
+		r->spare++;
+		em_page_set(r->first + r->count, em_word_unowned(r->words[r->count]));
+	}
+}
+
+static bool own_page(struct run *r, uint64_t page, uint64_t w)
+{
+	if (!em_page_own(page, w, EM_PAGE_LOADING))
+		return false;
+	r->words[r->count++] = em_page_load(page) & ~EM_WORD_WAITER;
+	r->spare--;
+	return true;
+}
+
+/*
+ * Owns the page, seen as w, and as many after it as fit. Regions must not have
+ * changed meanwhile: a page behind the end of a mapping is not ours to map.
+ */
+static bool own_run(struct run *r, uint64_t w)
+{
+	uint32_t seq = em_region_seq();
+	uint64_t end = run_limit(r->first, r->spare);
+
+	r->from = EM_WORD_STATE(w);
+	em_block_touch(r->first);
+	if (!own_page(r, r->first, w))
+		return false;
+	for (uint64_t page = r->first + 1; page < end; page++) {
+		em_block_touch(page);
+		w = em_page_load(page);
+		if (!continues(r, w) || !own_page(r, page, w))
+			break;
+	}
+	if (r->count > 1 && (seq & 1 || em_region_seq() != seq))
+		unown(r, 1);
+	for (uint64_t g = em_granule_of(r->first);
+	     g <= em_granule_of(r->first + r->count - 1); g++)
+		em_granule_pass(g);
+	return true;
+}
+
+/* ---- contents -------------------------------------------------------- */
+
+static int take_buffer(void)
+{
+	for (uint32_t i = 0; i < fault.buffer_count; i++) {
+		uint32_t free = 0;
+		if (atomic_compare_exchange_strong(&fault.busy[i], &free, 1))
+			return (int)i;
+	}
+	return -1;
+}
+
+/* Reads a run; a failure of more than one page is tried again with one. */
+static const void *read_run(struct run *r, int *buffer)
+{
+	em_slot slot = em_word_slot(r->words[0]);
+	unsigned char *to = r->self->page;
+	int ret;
+
+	*buffer = r->count > 1 ? take_buffer() : -1;
+	if (*buffer < 0)
+		unown(r, 1);
+	else
+		to = fault.buffers + (((uint64_t)*buffer * fault.run_pages) << EM_PAGE_SHIFT);
+	ret = em_store_read(slot, to, r->count);
+	if (ret < 0 && r->count > 1) {
+		unown(r, 1);
+		ret = em_store_read(slot, to, 1);
+	}
+	if (ret == 0)
+		return to;
+	em_log("page %lx cannot be read back from the store (error %d)",
+	       (unsigned long)em_page_addr(r->first), -ret);
+	return NULL;
+}
+
+static const void *find_contents(struct run *r, int *buffer)
+{
+	*buffer = -1;
+	switch (r->from) {
+	case EM_PAGE_STORED: return read_run(r, buffer);
+	case EM_PAGE_STANDBY: return em_buffer_memory(em_word_buffer(r->words[0]));
+	default: return fault.zeros;
+	}
+}
+
+/*
+ * Decides whether page i stays clean, gives its slot or buffer back as that
+ * requires, and returns its new word.
+ */
+static uint64_t settle_page(struct run *r, uint32_t i, bool protect)
+{
+	uint64_t w = r->words[i];
+	bool clean = false;
+
+	if (r->from == EM_PAGE_STANDBY) {
+		clean = em_standby_take(w, protect);
+	} else if (r->from == EM_PAGE_STORED) {
+		em_uncount(&em_segment->stored_pages, 1);
+		clean = protect;
+		if (!clean)
+			em_slot_give(em_word_slot(w));
+	}
+	if (clean)
+		em_count(&em_segment->clean_pages, 1);
+	return em_word_make(EM_PAGE_RESIDENT, clean ? em_word_slot(w) : EM_SLOT_NONE,
+			    -1, clean);
+}
+
+static void publish(struct run *r, uint32_t from, uint32_t to, bool protect)
+{
+	for (uint32_t i = from; i < to; i++)
+		em_page_set(r->first + i, settle_page(r, i, protect));
+}
+
+/*
+ * Maps what is owned. Pages are published as they get mapped; what the kernel
+ * does not take goes back to what it was.
+ */
+static int map_run(struct run *r, const void *contents)
+{
+	bool protect = !r->write && r->from != EM_PAGE_UNTOUCHED;
+	uint32_t done = 0;
+
+	while (done < r->count) {
+		long n = em_sys_copy_in(em_page_addr(r->first + done),
+				(const char *)contents + ((uint64_t)done << EM_PAGE_SHIFT),
+				(uint64_t)(r->count - done) << EM_PAGE_SHIFT, protect);
+		if (n == -EEXIST) { /* mapped behind our back: what is there is newer */
+			publish(r, done, done + 1, false);
+			done++;
+			continue;
+		}
+		if (n < 0) {
+			unown(r, done);
+			return done || n == -ENOENT ? 0 : (int)n;
+		}
+		publish(r, done, done + (uint32_t)(n >> EM_PAGE_SHIFT), protect);
+		done += (uint32_t)(n >> EM_PAGE_SHIFT);
+	}
+	return 0;
+}
+
+static void tell_policy(const struct run *r)
+{
+	static const enum em_unit_event why[] = {
+		[EM_PAGE_UNTOUCHED] = EM_UNIT_FIRST,
+		[EM_PAGE_STANDBY] = EM_UNIT_SOFT,
+		[EM_PAGE_STORED] = EM_UNIT_MAJOR,
+	};
+
+	for (uint64_t g = em_granule_of(r->first);
+	     r->count && g <= em_granule_of(r->first + r->count - 1); g++)
+		em_policy_tell((uint32_t)g, why[r->from]);
+}
+
+static void lose_page(struct run *r)
+{
+	unown(r, 1);
+	em_page_set(r->first, em_word_make(EM_PAGE_LOST, em_word_slot(r->words[0]),
+					   -1, false));
+	em_uncount(&em_segment->stored_pages, 1);
+	r->count = 0;
+	r->spare++;
+}
+
+static enum em_fault_outcome load_owned(struct run *r)
+{
+	enum em_fault_outcome outcome = EM_FAULT_DONE;
+	int buffer, ret;
+	const void *contents = find_contents(r, &buffer);
+
+	if (contents) {
+		ret = map_run(r, contents);
+		if (ret == -ENOMEM)
+			em_log_once("the kernel has no memory for a page");
+		else if (ret < 0)
+			em_panic("UFFDIO_COPY: error %d", -ret);
+	} else {
+		lose_page(r);
+		outcome = EM_FAULT_FAILED;
+	}
+	if (buffer >= 0)
+		atomic_store_explicit(&fault.busy[buffer], 0, memory_order_release);
+	return outcome;
+}
+
+static void count_run(const struct run *r)
+{
+	struct em_counters *c = em_stats();
+
+	if (r->from == EM_PAGE_UNTOUCHED)
+		em_count(&c->pages_zeroed, r->count);
+	else if (r->from == EM_PAGE_STORED && r->count > 1)
+		em_count(&c->pages_readahead, r->count - 1);
+}
+
+/* ---- the cases of a fault -------------------------------------------- */
+
+/* How many credits a run may take: none that others would have to wait for. */
+static uint32_t take_credits(uint32_t want)
+{
+	uint32_t got = em_credits_take(1);
+
+	if (!got) {
+		em_reclaim_need_credit();
+		got = 1;
+	}
+	if (want > 1 && !em_credits_below_low())
+		got += em_credits_take(want - 1);
+	em_reclaim_kick();
+	return got;
+}
+
+/* Brings in an absent page, seen as w, and what follows it in its stream. */
+static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
+				  struct em_thread *self)
+{
+	struct em_stream *stream = find_stream(self, page);
+	struct run r = { .self = self, .first = page, .write = write };
+	enum em_fault_outcome outcome = EM_FAULT_DONE;
+	bool owned;
+
+	r.spare = take_credits(stream->run_pages);
+	em_gate_enter(self);
+	owned = own_run(&r, w);
+	if (owned)
+		outcome = load_owned(&r);
+	em_gate_leave(self);
+	em_credits_give(r.spare);
+	if (!owned)
+		return outcome; /* the caller looks again */
+	count_run(&r);
+	tell_policy(&r);
+	stream->next = page + em_max(r.count, 1);
+	return outcome;
+}
+
+static void lift_protection(uint64_t page, uint32_t count)
+{
+	em_sys_write_protect(em_page_addr(page), (size_t)count << EM_PAGE_SHIFT, false);
+}
+
+/*
+ * A write to a clean page, or to one that was protected along with its
+ * neighbours: it becomes dirty, and so do those after it if the thread writes
+ * along a stream.
+ */
+static void make_dirty(uint64_t page, uint64_t w, struct em_thread *self)
+{
+	struct em_stream *stream = find_stream(self, page);
+	struct run r = { .self = self, .first = page, .spare = stream->run_pages };
+	uint64_t dirty = em_word_make(EM_PAGE_RESIDENT, EM_SLOT_NONE, -1, false);
+
+	em_gate_enter(self);
+	if (em_page_own(page, w, EM_PAGE_LOADING)) {
+		r.words[r.count++] = em_page_load(page) & ~EM_WORD_WAITER;
+		while (r.count < stream->run_pages) {
+			w = em_page_load(page + r.count);
+			if (EM_WORD_STATE(w) != EM_PAGE_RESIDENT || !(w & EM_WORD_CLEAN) ||
+			    !em_page_own(page + r.count, w, EM_PAGE_LOADING))
+				break;
+			r.words[r.count] = em_page_load(page + r.count) & ~EM_WORD_WAITER;
+			r.count++;
+		}
+		for (uint64_t g = em_granule_of(page);
+		     g <= em_granule_of(page + r.count - 1); g++)
+			em_granule_pass(g);
+		lift_protection(page, r.count);
+		for (uint32_t i = 0; i < r.count; i++) {
+			em_standby_release(r.words[i]);
+			em_page_set(page + i, dirty);
+		}
+	}
+	em_gate_leave(self);
+	stream->next = page + em_max(r.count, 1);
+}
+
+/*
+ * A missing-page fault on a page that is resident. Mostly another thread was
+ * faster. If it does not get better, a raw system call has dropped the page
+ * behind our back, and by the kernel's rules it reads as zero now.
+ */
+static void look_closer(uint64_t page, struct em_thread *self)
+{
+	if (self->last_stale != page) {
+		self->last_stale = page;
+		self->stale_count = 0;
+	}
+	if (++self->stale_count < EM_STALE_MAX)
+		return;
+	self->stale_count = 0;
+	em_sys_copy_in(em_page_addr(page), fault.zeros, EM_PAGE_BYTES, false);
+}
+
+enum em_fault_outcome em_fault_handle(uintptr_t addr, bool write, bool protection)
+{
+	struct em_thread *self = em_thread_self();
+	uint64_t start = em_sys_now_ns();
+	uint64_t page = em_page_of(addr);
+	enum em_fault_kind kind = EM_FAULT_SOFT;
+	enum em_fault_outcome outcome = EM_FAULT_DONE;
+	bool again = true;
+
+	while (again) {
+		uint64_t w = em_page_load(page);
+		again = false;
+		switch (EM_WORD_STATE(w)) {
+		case EM_PAGE_UNTOUCHED:
+			kind = EM_FAULT_FIRST;
+			outcome = load(page, w, write, self);
+			break;
+		case EM_PAGE_STORED:
+			kind = EM_FAULT_MAJOR;
+			outcome = load(page, w, write, self);
+			break;
+		case EM_PAGE_STANDBY:
+			outcome = load(page, w, write, self);
+			break;
+		case EM_PAGE_RESIDENT:
+			if (write && protection)
+				make_dirty(page, w, self);
+			else
+				look_closer(page, self);
+			break;
+		case EM_PAGE_LOST:
+			return EM_FAULT_FAILED;
+		case EM_PAGE_FOREIGN:
+			return EM_FAULT_NOT_OURS;
+		default: /* LOADING, EVICTING, BUSY: somebody works on it */
+			em_page_wait(page, w);
+			again = true;
+		}
+	}
+	em_stats_fault(kind, em_sys_now_ns() - start);
+	return outcome;
+}
+
+/* Whether the kernel can use the page as it is. */
+static inline bool is_ready(uint64_t w, bool write)
+{
+	return EM_WORD_STATE(w) == EM_PAGE_RESIDENT && !(write && w & EM_WORD_CLEAN);
+}
+
+static int bring_in_page(uint64_t page, bool write)
+{
+	uint64_t w;
+
+	while (!is_ready(w = em_page_load(page), write)) {
+		struct em_region r;
+		/* Not ours to map: the kernel gives its own answer. */
+		if (EM_WORD_STATE(w) == EM_PAGE_FOREIGN ||
+		    (EM_WORD_STATE(w) == EM_PAGE_UNTOUCHED &&
+		     (!em_region_find(em_page_addr(page), &r) || !r.prot)))
+			return 0;
+		bool protection = EM_WORD_STATE(w) == EM_PAGE_RESIDENT;
+		sigset_t old;
+		em_sys_block_signals(&old);
+		enum em_fault_outcome o =
+			em_fault_handle(em_page_addr(page), write, protection);
+		em_sys_restore_signals(&old);
+		if (o != EM_FAULT_DONE)
+			return -EFAULT;
+	}
+	return 0;
+}
+
+int em_fault_bring_in(uintptr_t addr, size_t bytes, bool write)
+{
+	uint64_t end = em_page_of(addr + bytes - 1) + 1;
+	int ret = 0;
+
+	for (uint64_t page = em_page_of(addr); page < end && ret == 0; page++)
+		if (em_unlikely(!is_ready(em_page_load(page), write)))
+			ret = bring_in_page(page, write);
+	return ret;
+}

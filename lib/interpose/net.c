@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The net under the wrappers. libc makes system calls inside itself that no
+ * wrapper sees (fread into a large array, getline, mutexes and conditions,
+ * getdents). A seccomp filter traps those calls of guard.c's table of which an
+ * argument lies in the window; the SIGSYS handler does what a wrapper does.
+ *
+ *   filter, for every call of the process:
+ *     instruction pointer is the stub's           -> allow
+ *     no argument in [window, window + 4 TiB)     -> allow
+ *     number not in the table                     -> allow
+ *     otherwise                                   -> trap
+ *
+ * The library makes its own calls from the stub, one `syscall` instruction on
+ * a page at a fixed address (em_sys_place_stub). Fixed, because a filter survives exec and cannot
+ * be taken back: the library in the next program must be let through by the
+ * filter of this one, and finds it there, so filters do not pile up. A program
+ * without a window has no such pointers and is never trapped.
+ */
+#include "arch.h"
+#include "interpose.h"
+#include "log.h"
+#include "stats.h"
+#include "window.h"
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#define DATA(field) ((uint32_t)offsetof(struct seccomp_data, field))
+#define ARG_HIGH(i) (DATA(args) + (uint32_t)(i) * 8 + 4)
+#define WINDOW_HIGH ((uint32_t)(EM_WINDOW_BASE >> 32))
+#define WINDOW_MASK (~(uint32_t)((EM_WINDOW_MAX >> 32) - 1))
+#define ARGS 6
+#ifndef SYS_SECCOMP /* si_code; glibc does not name it */
+#define SYS_SECCOMP 1
+#endif
+#define FILTER_MAX 512
+
+static _Atomic bool trapped; /* set by the probe's trap */
+
+static void on_sigsys(int sig, siginfo_t *info, void *context)
+{
+	int saved = errno;
+	ucontext_t *uc = context;
+	long args[6];
+
+	if (info->si_code != SYS_SECCOMP || !em_core_active()) {
+		em_signals_forward(sig, info, context);
+		return;
+	}
+	atomic_store_explicit(&trapped, true, memory_order_relaxed);
+	em_count(&em_stats()->syscall_traps, 1);
+	em_arch_call_args(uc, args);
+	em_arch_call_return(uc, em_guard_call(info->si_syscall, args));
+	errno = saved;
+}
+
+struct program {
+	struct sock_filter code[FILTER_MAX];
+	unsigned short length;
+};
+
+static void emit(struct program *p, struct sock_filter instruction)
+{
+	em_assert(p->length < FILTER_MAX);
+	p->code[p->length++] = instruction;
+}
+
+#define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (offset))
+#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, (action))
+#define JUMP_EQUAL(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
+#define PUT(p, ...) emit(p, (struct sock_filter)__VA_ARGS__)
+
+static void emit_allow_stub(struct program *p)
+{
+	uint64_t ip = EM_ARCH_STUB_IP(EM_STUB_BASE);
+
+	PUT(p, LOAD(DATA(arch)));
+	PUT(p, JUMP_EQUAL(AUDIT_ARCH_X86_64, 1, 0));
+	PUT(p, RETURN(SECCOMP_RET_ALLOW));
+	PUT(p, LOAD(DATA(instruction_pointer) + 4));
+	PUT(p, JUMP_EQUAL((uint32_t)(ip >> 32), 0, 3));
+	PUT(p, LOAD(DATA(instruction_pointer)));
+	PUT(p, JUMP_EQUAL((uint32_t)ip, 0, 1));
+	PUT(p, RETURN(SECCOMP_RET_ALLOW));
+}
+
+/* Falls through to the next part when an argument lies in the window. */
+static void emit_test_arguments(struct program *p)
+{
+	for (int i = 0; i < ARGS; i++) {
+		uint8_t to_end = (uint8_t)((ARGS - 1 - i) * 3 + 1);
+		PUT(p, LOAD(ARG_HIGH(i)));
+		PUT(p, BPF_STMT(BPF_ALU | BPF_AND | BPF_K, WINDOW_MASK));
+		PUT(p, JUMP_EQUAL(WINDOW_HIGH, to_end, 0));
+	}
+	PUT(p, RETURN(SECCOMP_RET_ALLOW));
+}
+
+static void emit_test_numbers(struct program *p)
+{
+	const uint16_t *numbers;
+	size_t n = em_guard_numbers(&numbers);
+
+	PUT(p, LOAD(DATA(nr)));
+	for (size_t i = 0; i < n; i++) {
+		PUT(p, JUMP_EQUAL(numbers[i], 0, 1));
+		PUT(p, RETURN(SECCOMP_RET_TRAP));
+	}
+	PUT(p, RETURN(SECCOMP_RET_ALLOW));
+}
+
+static int install_filter(void)
+{
+	static struct program p; /* too large for a stack */
+	struct sock_fprog prog = { .filter = p.code };
+
+	emit_allow_stub(&p);
+	emit_test_arguments(&p);
+	emit_test_numbers(&p);
+	prog.len = p.length;
+	long ret = em_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+	if (ret == 0)
+		ret = em_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+				 SECCOMP_FILTER_FLAG_TSYNC, (long)&prog, 0, 0, 0);
+	return ret > 0 ? -ESRCH : (int)ret;
+}
+
+/*
+ * A call that the filter must catch, from libc's own code. Without a filter
+ * the kernel answers EBADF; with one the handler gets the same answer.
+ */
+static bool net_is_there(void)
+{
+	atomic_store(&trapped, false);
+	syscall(SYS_write, -1, EM_WINDOW_BASE, 0);
+	return atomic_load(&trapped);
+}
+
+void em_net_start(enum em_tristate wanted)
+{
+	int ret;
+
+	if (wanted == EM_OFF)
+		return;
+	em_signals_take_sigsys(on_sigsys);
+	ret = em_arch_stub == (const void *)EM_STUB_BASE ? 0 : -ENOMEM;
+	if (ret == 0 && !net_is_there()) {
+		ret = install_filter();
+		if (ret == 0 && !net_is_there())
+			ret = -EIO;
+	}
+	if (ret == 0)
+		strcpy(em_segment->syscall_net, "on");
+	else if (wanted == EM_ON)
+		em_log("cannot install the system call net: error %d", -ret);
+}

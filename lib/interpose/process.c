@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fork, exec and their kin.
+ *
+ * fork is caught by pthread_atfork, because libc forks inside itself as well
+ * (daemon, forkpty). Where a new program is started, the strings it is started
+ * with must be there when the kernel reads them: they are brought in, and the
+ * call is made again in the unlikely case that one left in between; no hazard
+ * is published, since after vfork nobody would take it back.
+ */
+#include "fault.h"
+#include "interpose.h"
+#include "window.h"
+#include <alloca.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EM_EXEC_TRIES 100
+
+static void parent_forked(void)
+{
+	em_core_fork_parent(true);
+}
+
+void em_process_start(void)
+{
+	pthread_atfork(em_core_fork_prepare, parent_forked, em_core_fork_child);
+}
+
+EM_EXPORT pid_t _Fork(void)
+{
+	pid_t pid;
+
+	if (!em_core_active())
+		return EM_REAL(_Fork)();
+	em_core_fork_prepare();
+	pid = EM_REAL(_Fork)();
+	if (pid == 0)
+		em_core_fork_child();
+	else
+		em_core_fork_parent(pid > 0);
+	return pid;
+}
+
+/* ---- starting programs ------------------------------------------------ */
+
+static void need(const void *p, size_t bytes)
+{
+	if (em_in_window((uintptr_t)p))
+		em_fault_bring_in((uintptr_t)p, bytes, false);
+}
+
+/* Touching from user space is as good as bringing in: we read it anyway. */
+static void need_string(const char *s)
+{
+	if (s && em_in_window((uintptr_t)s))
+		need(s, strlen(s) + 1);
+}
+
+static void need_strings(char *const *list)
+{
+	size_t n = 0;
+
+	if (!list)
+		return;
+	while (list[n])
+		need_string(list[n++]);
+	need(list, (n + 1) * sizeof(*list));
+}
+
+EM_EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+{
+	int tries = 0, ret;
+
+	do {
+		if (em_core_active()) {
+			need_string(path);
+			need_strings(argv);
+			need_strings(envp);
+		}
+		ret = EM_REAL(execve)(path, argv, envp);
+	} while (errno == EFAULT && em_core_active() && ++tries < EM_EXEC_TRIES);
+	return ret;
+}
+
+EM_EXPORT int execv(const char *path, char *const argv[])
+{
+	return execve(path, argv, environ);
+}
+
+EM_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	int tries = 0, ret;
+
+	do {
+		if (em_core_active()) {
+			need_string(file);
+			need_strings(argv);
+			need_strings(envp);
+		}
+		ret = EM_REAL(execvpe)(file, argv, envp);
+	} while (errno == EFAULT && em_core_active() && ++tries < EM_EXEC_TRIES);
+	return ret;
+}
+
+EM_EXPORT int execvp(const char *file, char *const argv[])
+{
+	return execvpe(file, argv, environ);
+}
+
+/* The vector of an execl family call, on the caller's stack. */
+#define COLLECT(argv, first, ap) \
+	do { \
+		va_list count_; \
+		size_t n_ = 1; \
+		va_copy(count_, ap); \
+		while (va_arg(count_, char *)) \
+			n_++; \
+		va_end(count_); \
+		argv = alloca((n_ + 1) * sizeof(char *)); \
+		argv[0] = (char *)(first); \
+		for (size_t i_ = 1; i_ <= n_; i_++) \
+			argv[i_] = va_arg(ap, char *); \
+	} while (0)
+
+EM_EXPORT int execl(const char *path, const char *arg, ...)
+{
+	char **argv;
+	va_list ap;
+
+	va_start(ap, arg);
+	COLLECT(argv, arg, ap);
+	va_end(ap);
+	return execve(path, argv, environ);
+}
+
+EM_EXPORT int execlp(const char *file, const char *arg, ...)
+{
+	char **argv;
+	va_list ap;
+
+	va_start(ap, arg);
+	COLLECT(argv, arg, ap);
+	va_end(ap);
+	return execvpe(file, argv, environ);
+}
+
+EM_EXPORT int execle(const char *path, const char *arg, ...)
+{
+	char **argv, **envp;
+	va_list ap;
+
+	va_start(ap, arg);
+	COLLECT(argv, arg, ap);
+	envp = va_arg(ap, char **);
+	va_end(ap);
+	return execve(path, argv, envp);
+}
+
+typedef int spawn_function(pid_t *, const char *, const posix_spawn_file_actions_t *,
+			   const posix_spawnattr_t *, char *const[], char *const[]);
+
+static int spawn(spawn_function *real, pid_t *pid, const char *path,
+		 const posix_spawn_file_actions_t *actions,
+		 const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+	int tries = 0, ret;
+
+	do {
+		if (em_core_active()) {
+			need_string(path);
+			need_strings(argv);
+			need_strings(envp);
+			need(actions, sizeof(*actions));
+			need(attr, sizeof(*attr));
+		}
+		ret = real(pid, path, actions, attr, argv, envp);
+	} while (ret == EFAULT && em_core_active() && ++tries < EM_EXEC_TRIES);
+	return ret;
+}
+
+EM_EXPORT int posix_spawn(pid_t *restrict pid, const char *restrict path,
+			  const posix_spawn_file_actions_t *actions,
+			  const posix_spawnattr_t *restrict attr,
+			  char *const argv[restrict], char *const envp[restrict])
+{
+	return spawn(EM_REAL(posix_spawn), pid, path, actions, attr, argv, envp);
+}
+
+EM_EXPORT int posix_spawnp(pid_t *restrict pid, const char *restrict file,
+			   const posix_spawn_file_actions_t *actions,
+			   const posix_spawnattr_t *restrict attr,
+			   char *const argv[restrict], char *const envp[restrict])
+{
+	return spawn(EM_REAL(posix_spawnp), pid, file, actions, attr, argv, envp);
+}
+
+/* The command of system and popen goes to the kernel by way of libc's spawn:
+ * a copy outside of the window cannot leave. */
+static char *outside_copy(const char *s)
+{
+	char *copy;
+
+	if (!s || !em_in_window((uintptr_t)s))
+		return NULL;
+	em_heap_unmanaged_begin();
+	copy = strdup(s);
+	em_heap_unmanaged_end();
+	return copy;
+}
+
+EM_EXPORT int system(const char *command)
+{
+	char *copy = outside_copy(command);
+	int ret = EM_REAL(system)(copy ? copy : command);
+
+	free(copy);
+	return ret;
+}
+
+EM_EXPORT FILE *popen(const char *command, const char *mode)
+{
+	char *copy = outside_copy(command);
+	FILE *f;
+
+	em_heap_unmanaged_begin();
+	f = EM_REAL(popen)(copy ? copy : command, mode);
+	em_heap_unmanaged_end();
+	free(copy);
+	return f;
+}
+
+/* _exit skips destructors; the last figures are due all the same. */
+EM_EXPORT _Noreturn void _exit(int status)
+{
+	em_core_report();
+	EM_REAL(_exit)(status);
+	__builtin_unreachable();
+}
+
+EM_EXPORT _Noreturn void _Exit(int status)
+{
+	_exit(status);
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * SIGBUS and SIGSYS are ours, and the program must not notice: its actions
+ * for them are remembered and shown back to it, and every signal that is not
+ * ours is passed on with its siginfo. In masks they are never blocked, because
+ * a fault while SIGBUS is blocked kills the process, but shown as asked for.
+ */
+#include "arch.h"
+#include "fault.h"
+#include "interpose.h"
+#include "log.h"
+#include "net_calls.h"
+#include "window.h"
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
+
+/* Which of our signals the program believes to have blocked, per thread. */
+EM_TLS uint8_t shown_blocked;
+/* Which of our signals the program put into the mask of an action. */
+static _Atomic uint8_t shown_action_mask[_NSIG];
+static struct sigaction program_action[_NSIG]; /* of SIGBUS and SIGSYS */
+static bool sigsys_is_ours;
+
+static bool is_ours(int sig)
+{
+	return sig == SIGBUS || (sig == SIGSYS && sigsys_is_ours);
+}
+
+static uint8_t our_bits(const sigset_t *set)
+{
+	return (uint8_t)((sigismember(set, SIGBUS) == 1 ? 1 : 0) |
+			 (sigismember(set, SIGSYS) == 1 ? 2 : 0));
+}
+
+static void remove_ours(sigset_t *set)
+{
+	sigdelset(set, SIGBUS);
+	if (sigsys_is_ours)
+		sigdelset(set, SIGSYS);
+}
+
+static void show_ours(sigset_t *set, uint8_t bits)
+{
+	if (bits & 1)
+		sigaddset(set, SIGBUS);
+	if (bits & 2)
+		sigaddset(set, SIGSYS);
+}
+
+/* ---- delivery -------------------------------------------------------- */
+
+/* As if we were not here: the default action ends the process with the signal. */
+static void die_of(int sig)
+{
+	struct { void *handler; unsigned long flags; void *restorer; uint64_t mask; }
+		dfl = { 0 };
+
+	em_syscall(SYS_rt_sigaction, sig, (long)&dfl, 0, 8, 0, 0);
+	/* On return the faulting instruction runs again; a sent signal is sent. */
+	em_syscall(SYS_tgkill, em_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0),
+		   em_sys_tid(), sig, 0, 0, 0);
+}
+
+void em_signals_forward(int sig, siginfo_t *info, void *context)
+{
+	const struct sigaction *sa = &program_action[sig];
+
+	if (sa->sa_flags & SA_SIGINFO) {
+		sa->sa_sigaction(sig, info, context);
+	} else if (sa->sa_handler == SIG_DFL ||
+		   (sa->sa_handler == SIG_IGN && info->si_code > 0)) {
+		die_of(sig);
+	} else if (sa->sa_handler != SIG_IGN) {
+		sa->sa_handler(sig);
+	}
+}
+
+static void on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	int saved = errno;
+	ucontext_t *uc = context;
+	uintptr_t addr = (uintptr_t)info->si_addr;
+
+	if (em_arch_copy_fixup(uc))
+		return;
+	if (info->si_code != BUS_ADRERR || !em_in_window(addr) ||
+	    em_fault_handle(addr, em_arch_fault_is_write(uc),
+			    em_arch_fault_is_protection(uc)) != EM_FAULT_DONE) {
+		sigset_t mask = uc->uc_sigmask;
+		em_sys_restore_signals(&mask);
+		em_signals_forward(sig, info, context);
+	}
+	errno = saved;
+}
+
+static void take(int sig, void (*handler)(int, siginfo_t *, void *), bool block_all)
+{
+	struct sigaction sa = { .sa_sigaction = handler };
+
+	sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART;
+	if (block_all) {
+		sigfillset(&sa.sa_mask);
+		sigdelset(&sa.sa_mask, SIGBUS);
+		sigdelset(&sa.sa_mask, SIGSYS);
+		sigdelset(&sa.sa_mask, SIGSEGV);
+	}
+	EM_REAL(sigaction)(sig, &sa, &program_action[sig]);
+}
+
+void em_signals_start(void)
+{
+	sigset_t ours;
+
+	/* A fault handler must not be interrupted by a handler that faults. */
+	take(SIGBUS, on_sigbus, true);
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGBUS);
+	sigaddset(&ours, SIGSYS);
+	EM_REAL(pthread_sigmask)(SIG_UNBLOCK, &ours, NULL);
+}
+
+void em_signals_take_sigsys(void (*handler)(int, siginfo_t *, void *))
+{
+	take(SIGSYS, handler, false); /* the call may last: signals interrupt it */
+	sigsys_is_ours = true;
+}
+
+/* ---- actions --------------------------------------------------------- */
+
+EM_EXPORT int sigaction(int sig, const struct sigaction *restrict act,
+			struct sigaction *restrict old)
+{
+	struct sigaction mine, previous;
+	uint8_t bits = 0, old_bits;
+	int ret = 0;
+
+	if (!em_core_active() || sig <= 0 || sig >= _NSIG)
+		return EM_REAL(sigaction)(sig, act, old);
+	if (is_ours(sig)) {
+		previous = program_action[sig];
+		if (act)
+			program_action[sig] = *act;
+		if (old)
+			*old = previous;
+		return 0;
+	}
+	if (act) {
+		mine = *act;
+		bits = our_bits(&mine.sa_mask);
+		remove_ours(&mine.sa_mask);
+	}
+	old_bits = atomic_load(&shown_action_mask[sig]);
+	ret = EM_REAL(sigaction)(sig, act ? &mine : NULL, old ? &previous : NULL);
+	if (ret == 0 && act)
+		atomic_store(&shown_action_mask[sig], bits);
+	if (ret == 0 && old) {
+		show_ours(&previous.sa_mask, old_bits);
+		*old = previous;
+	}
+	return ret;
+}
+
+EM_EXPORT sighandler_t signal(int sig, sighandler_t handler)
+{
+	struct sigaction act = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
+
+	if (!em_core_active() || !is_ours(sig))
+		return EM_REAL(signal)(sig, handler);
+	sigaction(sig, &act, &old);
+	return old.sa_handler;
+}
+
+/* ---- masks ----------------------------------------------------------- */
+
+static uint8_t shown_after(int how, uint8_t bits)
+{
+	switch (how) {
+	case SIG_BLOCK: return shown_blocked | bits;
+	case SIG_UNBLOCK: return shown_blocked & (uint8_t)~bits;
+	default: return bits;
+	}
+}
+
+/* Shared by sigprocmask and pthread_sigmask; returns an error number. */
+static int change_mask(int how, const sigset_t *set, sigset_t *old)
+{
+	uint8_t before = shown_blocked;
+	sigset_t mine, previous;
+	int ret;
+
+	if (set) {
+		mine = *set;
+		/* The kernel is not asked to unblock less than the program wants,
+		 * but never to block ours. */
+		if (how != SIG_UNBLOCK)
+			remove_ours(&mine);
+	}
+	ret = EM_REAL(pthread_sigmask)(how, set ? &mine : NULL, old ? &previous : NULL);
+	if (ret)
+		return ret;
+	if (set)
+		shown_blocked = shown_after(how, our_bits(set));
+	if (old) {
+		show_ours(&previous, before);
+		*old = previous;
+	}
+	return 0;
+}
+
+EM_EXPORT int pthread_sigmask(int how, const sigset_t *restrict set,
+			      sigset_t *restrict old)
+{
+	if (!em_core_active())
+		return EM_REAL(pthread_sigmask)(how, set, old);
+	return change_mask(how, set, old);
+}
+
+EM_EXPORT int sigprocmask(int how, const sigset_t *restrict set, sigset_t *restrict old)
+{
+	if (!em_core_active())
+		return EM_REAL(sigprocmask)(how, set, old);
+	int ret = change_mask(how, set, old);
+	if (!ret)
+		return 0;
+	errno = ret;
+	return -1;
+}
+
+/* For the calls that swap the mask while they wait. */
+static const sigset_t *without_ours(const sigset_t *set, sigset_t *copy)
+{
+	if (!set || !em_core_active())
+		return set;
+	*copy = *set;
+	remove_ours(copy);
+	return copy;
+}
+
+EM_EXPORT int sigsuspend(const sigset_t *set)
+{
+	sigset_t copy;
+
+	return EM_REAL(sigsuspend)(without_ours(set, &copy));
+}
+
+EM_EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+		    const sigset_t *set)
+{
+	sigset_t copy;
+
+	return EM_REAL(ppoll)(fds, count, timeout, without_ours(set, &copy));
+}
+
+EM_EXPORT int pselect(int n, fd_set *restrict r, fd_set *restrict w, fd_set *restrict e,
+		      const struct timespec *restrict timeout, const sigset_t *restrict set)
+{
+	sigset_t copy;
+
+	return EM_REAL(pselect)(n, r, w, e, timeout, without_ours(set, &copy));
+}
+
+EM_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int max, int timeout,
+			  const sigset_t *set)
+{
+	sigset_t copy;
+
+	return EM_REAL(epoll_pwait)(fd, events, max, timeout, without_ours(set, &copy));
+}
+
+/* ---- the alternate stack ---------------------------------------------- */
+
+/*
+ * Our handlers need a stack of their own that is never managed and large
+ * enough; it stays installed. The program's handlers with SA_ONSTACK run on it
+ * as well, and the program is shown what it asked for.
+ */
+EM_TLS stack_t shown_stack = { .ss_flags = SS_DISABLE };
+
+EM_EXPORT int sigaltstack(const stack_t *restrict ss, stack_t *restrict old)
+{
+	stack_t before = shown_stack;
+
+	if (!em_core_active())
+		return EM_REAL(sigaltstack)(ss, old);
+	if (ss) {
+		if (ss->ss_flags & ~(SS_DISABLE | SS_ONSTACK | (int)(1u << 31))) {
+			errno = EINVAL;
+			return -1;
+		}
+		if (!(ss->ss_flags & SS_DISABLE) && ss->ss_size < 2048) {
+			errno = ENOMEM;
+			return -1;
+		}
+		shown_stack = *ss;
+		shown_stack.ss_flags &= SS_DISABLE;
+	}
+	if (old)
+		*old = before;
+	return 0;
+}

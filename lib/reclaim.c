@@ -1,0 +1,659 @@
+/* SPDX-License-Identifier: MIT */
+#include "reclaim.h"
+#include "arch.h"
+#include "credits.h"
+#include "fault.h"
+#include "lock.h"
+#include "log.h"
+#include "page.h"
+#include "policy.h"
+#include "region.h"
+#include "slots.h"
+#include "standby.h"
+#include "stats.h"
+#include "store.h"
+#include "thread.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define EM_BATCH_MAX EM_CLUSTER_PAGES_MAX
+#define EM_HAZARDS_SEEN 256
+/* Empty-handed batches in a row before a fault goes past the limit. */
+#define EM_PATIENCE 50
+#define EM_IDLE_NS 100000000u
+
+/* A granule being evicted. */
+struct quarry {
+	uint32_t unit;
+	bool exact;   /* protect only the pages themselves, not the holes */
+	bool left;    /* some of its pages stay */
+};
+
+/* A page being evicted. */
+struct prey {
+	uint64_t page;
+	uint64_t word;       /* as owned */
+	uint32_t quarry;
+	uint8_t readable;
+	enum { STAYS, GOES, IS_ZERO } fate;
+};
+
+static struct {
+	bool by_move, can_move, abort_on_full;
+	em_spawn *spawn;
+	uint64_t threshold_bytes;      /* mapped beyond this: a thread is due */
+	_Atomic bool due, started;
+	_Atomic uint32_t asleep;       /* futex: 1 while the thread sleeps */
+} reclaim;
+
+static struct em_lock reclaim_lock = EM_LOCK_INIT(EM_LOCK_RECLAIM);
+
+/* The batch in hand; the reclaim lock guards it. */
+static struct {
+	struct em_cluster *cluster;
+	struct quarry granules[EM_BATCH_MAX];
+	size_t granule_count;
+	struct prey pages[EM_BATCH_MAX];
+	size_t count;
+	em_slot slots[EM_BATCH_MAX];
+	size_t slot_count, slots_used;
+	bool store_full;
+	uint32_t filled, dirty;        /* pages put into the cluster */
+	struct em_range hazards[EM_HAZARDS_SEEN];
+	struct iovec runs[EM_BATCH_MAX];
+	uint32_t run_first[EM_BATCH_MAX]; /* index of a run's first page */
+	uint64_t freed;
+} batch;
+
+void em_reclaim_lock(void) { em_lock(&reclaim_lock); }
+void em_reclaim_unlock(void) { em_unlock(&reclaim_lock); }
+bool em_reclaim_can_move(void) { return reclaim.can_move; }
+
+void em_reclaim_init(const struct em_config *cfg, const struct em_sys_features *f,
+		     em_spawn *spawn)
+{
+	reclaim.can_move = f->move;
+	reclaim.by_move = cfg->way_out == EM_OUT_MOVE && f->move;
+	reclaim.abort_on_full = cfg->on_full == EM_FULL_ABORT;
+	reclaim.spawn = spawn;
+	reclaim.threshold_bytes =
+		(atomic_load(&em_segment->credit_pages) -
+		 atomic_load(&em_segment->high_pages)) << EM_PAGE_SHIFT;
+	strcpy(em_segment->way_out, reclaim.by_move ? "move" : "copy");
+}
+
+/* ---- choosing -------------------------------------------------------- */
+
+static bool is_clean(const struct prey *p)
+{
+	return p->word & EM_WORD_CLEAN;
+}
+
+/*
+ * Takes what is resident of a granule, as far as the batch has room. False
+ * when there was something and none of it could be had.
+ */
+static bool own_granule(uint32_t unit)
+{
+	uint64_t first = (uint64_t)unit << em_granule_shift();
+	uint64_t end = first + (1u << em_granule_shift());
+	uint32_t q = (uint32_t)batch.granule_count;
+	struct em_region r = { .start = 0 };
+	size_t before = batch.count;
+	bool exact = false, left = false;
+
+	em_granule_shut(unit);
+	for (uint64_t page = first; page < end; page++) {
+		uint64_t w = em_page_load(page);
+		uintptr_t addr = em_page_addr(page);
+
+		exact |= EM_WORD_STATE(w) == EM_PAGE_LOADING ||
+			 EM_WORD_STATE(w) == EM_PAGE_FOREIGN;
+		if (EM_WORD_STATE(w) != EM_PAGE_RESIDENT)
+			continue;
+		if (addr >= r.end && !em_region_find(addr, &r))
+			r = (struct em_region){ .end = addr + EM_PAGE_BYTES };
+		if (batch.count == em_cluster_pages() || r.flags & EM_REGION_PINNED ||
+		    !em_page_own(page, w, EM_PAGE_EVICTING)) {
+			left = true;
+			continue;
+		}
+		batch.pages[batch.count++] = (struct prey){
+			page, em_page_load(page) & ~EM_WORD_WAITER, q,
+			r.prot & PROT_READ ? 1 : 0, GOES
+		};
+	}
+	if (batch.count == before) {
+		em_granule_open(unit);
+		if (left)
+			em_policy_tell(unit, EM_UNIT_KEPT);
+		return !left;
+	}
+	/* A page that stays must not be write-protected with its neighbours. */
+	batch.granules[batch.granule_count++] = (struct quarry){
+		unit, exact || left, left
+	};
+	return true;
+}
+
+static int by_page(const struct prey *a, const struct prey *b)
+{
+	return a->page < b->page ? -1 : a->page > b->page;
+}
+
+/*
+ * By address, dirty pages first. Granules come whole and mostly in order: an
+ * insertion sort moves little.
+ */
+static void sort_pages(void)
+{
+	for (size_t i = 1; i < batch.count; i++) {
+		struct prey p = batch.pages[i];
+		size_t k = i;
+		for (; k > 0 && by_page(&p, &batch.pages[k - 1]) < 0; k--)
+			batch.pages[k] = batch.pages[k - 1];
+		batch.pages[k] = p;
+	}
+}
+
+/* Fills the batch with resident pages of granules that the policy gives up. */
+static void choose(void)
+{
+	unsigned int vain = 0;
+	uint32_t unit;
+
+	batch.count = batch.granule_count = 0;
+	while (batch.count < em_cluster_pages() && vain < EM_BATCH_MAX &&
+	       em_policy_victims(&unit, 1) == 1)
+		vain += !own_granule(unit);
+	sort_pages();
+}
+
+static bool in_use(uint64_t page, size_t hazards)
+{
+	uintptr_t addr = em_page_addr(page);
+
+	for (size_t i = 0; i < hazards; i++)
+		if (addr < batch.hazards[i].end &&
+		    addr + EM_PAGE_BYTES > batch.hazards[i].start)
+			return true;
+	return false;
+}
+
+/* The page stays after all. */
+static void release(struct prey *p)
+{
+	p->fate = STAYS;
+	batch.granules[p->quarry].left = true;
+	em_page_set(p->page, em_word_unowned(p->word));
+}
+
+/* Pages that the kernel works on for some thread must not leave. */
+static void spare_hazards(void)
+{
+	size_t n = em_hazards_collect(batch.hazards, EM_HAZARDS_SEEN);
+
+	for (size_t i = 0; n && i < batch.count; i++) {
+		struct prey *p = &batch.pages[i];
+		if (in_use(p->page, n)) {
+			batch.granules[p->quarry].exact = true;
+			release(p);
+		}
+	}
+}
+
+static void compact(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < batch.count; i++)
+		if (batch.pages[i].fate != STAYS)
+			batch.pages[n++] = batch.pages[i];
+	batch.count = n;
+}
+
+/* Every dirty page needs a slot; what gets none stays. */
+static void take_slots(void)
+{
+	size_t need = 0, n;
+	em_slot first;
+
+	for (size_t i = 0; i < batch.count; i++)
+		need += !is_clean(&batch.pages[i]);
+	batch.slot_count = batch.slots_used = 0;
+	while (batch.slot_count < need &&
+	       (n = em_slots_take(need - batch.slot_count, &first)) > 0)
+		for (size_t i = 0; i < n; i++)
+			batch.slots[batch.slot_count++] = first + i;
+	batch.store_full = need > batch.slot_count;
+	for (size_t i = batch.count; need > batch.slot_count && i-- > 0;)
+		if (!is_clean(&batch.pages[i])) {
+			batch.granules[batch.pages[i].quarry].exact = true;
+			release(&batch.pages[i]);
+			need--;
+		}
+}
+
+/* ---- out ------------------------------------------------------------- */
+
+/* Whether protection may run on from page a to page b. */
+static bool joins(const struct prey *a, const struct prey *b)
+{
+	const struct quarry *qa = &batch.granules[a->quarry];
+	const struct quarry *qb = &batch.granules[b->quarry];
+
+	if (b->page == a->page + 1)
+		return true;
+	return !qa->exact && !qb->exact && qb->unit - qa->unit <= 1;
+}
+
+static void protect_one_by_one(size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++) {
+		int ret = em_sys_write_protect(em_page_addr(batch.pages[i].page),
+					       EM_PAGE_BYTES, true);
+		if (ret < 0 && ret != -ENOENT)
+			release(&batch.pages[i]);
+	}
+}
+
+static void protect(void)
+{
+	for (size_t i = 0, k; i < batch.count; i = k) {
+		bool dirty = !is_clean(&batch.pages[i]);
+		for (k = i + 1; k < batch.count &&
+				joins(&batch.pages[k - 1], &batch.pages[k]); k++)
+			dirty |= !is_clean(&batch.pages[k]);
+		if (!dirty)
+			continue; /* clean pages are protected already */
+		uintptr_t start = em_page_addr(batch.pages[i].page);
+		uintptr_t end = em_page_addr(batch.pages[k - 1].page) + EM_PAGE_BYTES;
+		if (em_sys_write_protect(start, end - start, true) < 0)
+			protect_one_by_one(i, k);
+	}
+}
+
+static void open_granules(void)
+{
+	for (size_t i = 0; i < batch.granule_count; i++)
+		em_granule_open(batch.granules[i].unit);
+}
+
+static bool is_zero(const uint64_t *p)
+{
+	for (size_t i = 0; i < EM_PAGE_BYTES / sizeof(*p); i += 4)
+		if (p[i] | p[i + 1] | p[i + 2] | p[i + 3])
+			return false;
+	return true;
+}
+
+/*
+ * One page into the cluster. A page that is not there was dropped behind our
+ * back by a raw system call: it reads as zero.
+ */
+static void copy_page(struct prey *p, void *dst)
+{
+	const void *src = (const void *)em_page_addr(p->page);
+	int ret = p->readable ? em_arch_copy(dst, src, EM_PAGE_BYTES)
+			      : em_sys_peek(dst, (uintptr_t)src, EM_PAGE_BYTES);
+
+	p->fate = ret < 0 || is_zero(dst) ? IS_ZERO : GOES;
+}
+
+static void *next_buffer(void)
+{
+	return em_buffer_memory(em_cluster_buffer(batch.cluster, batch.filled));
+}
+
+/* The page at hand is in the cluster's next place; gives it its slot. */
+static void put(struct prey *p)
+{
+	em_slot slot = is_clean(p) ? em_word_slot(p->word)
+				   : batch.slots[batch.slots_used++];
+
+	em_cluster_put(batch.cluster, batch.filled, p->page, slot);
+	p->word = em_word_make(EM_PAGE_STANDBY, slot,
+			       em_cluster_buffer(batch.cluster, batch.filled), false);
+	batch.filled++;
+}
+
+/* All pages of one kind, dirty or clean, copied into the cluster. */
+static void copy_out(bool clean)
+{
+	for (size_t i = 0; i < batch.count; i++) {
+		struct prey *p = &batch.pages[i];
+		if (p->fate != GOES || em_word_was(p->word) != EM_WAS_RESIDENT ||
+		    is_clean(p) != clean)
+			continue;
+		copy_page(p, next_buffer());
+		if (p->fate == GOES)
+			put(p);
+	}
+}
+
+/* The kernel refused to drop this page: it stays, and its copy is void. */
+static void keep_after_all(struct prey *p)
+{
+	uintptr_t addr = em_page_addr(p->page);
+
+	em_sys_write_protect(addr, EM_PAGE_BYTES, false);
+	if (p->fate == GOES)
+		em_standby_void(em_word_buffer(p->word));
+	else
+		em_standby_release(p->word);
+	p->word = em_word_make(EM_PAGE_RESIDENT, EM_SLOT_NONE, -1, false) |
+		  (uint64_t)EM_WAS_RESIDENT << EM_WORD_WAS_SHIFT;
+	release(p);
+}
+
+static size_t build_runs(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < batch.count; i++) {
+		if (batch.pages[i].fate == STAYS)
+			continue;
+		char *addr = (char *)em_page_addr(batch.pages[i].page);
+		if (n && (char *)batch.runs[n - 1].iov_base +
+			 batch.runs[n - 1].iov_len == addr) {
+			batch.runs[n - 1].iov_len += EM_PAGE_BYTES;
+			continue;
+		}
+		batch.run_first[n] = (uint32_t)i;
+		batch.runs[n++] = (struct iovec){ addr, EM_PAGE_BYTES };
+	}
+	return n;
+}
+
+static void drop(void)
+{
+	size_t n = build_runs(), at = 0, done;
+
+	while (at < n) {
+		if (em_sys_drop(batch.runs + at, n - at, &done) == 0)
+			return;
+		at += done; /* this one was refused: locked memory, for example */
+		size_t pages = batch.runs[at].iov_len >> EM_PAGE_SHIFT;
+		for (size_t i = batch.run_first[at]; pages; i++, pages--)
+			keep_after_all(&batch.pages[i]);
+		at++;
+	}
+}
+
+static void out_by_copy(void)
+{
+	protect();
+	open_granules();
+	copy_out(false);
+	batch.dirty = batch.filled;
+	copy_out(true);
+	drop();
+}
+
+/*
+ * Moves one page. What MOVE refuses for good (read-only memory) goes the way
+ * of the copy, into a buffer that is as empty as MOVE wants it.
+ */
+static bool move_page(struct prey *p, uintptr_t dst)
+{
+	uintptr_t src = em_page_addr(p->page);
+	long n = em_sys_move(dst, src, EM_PAGE_BYTES);
+
+	if (n > 0)
+		return true;
+	if (n != -EINVAL && n != -EPERM)
+		return n == -ENOENT && em_sys_copy_in(dst, em_zero_page(),
+						      EM_PAGE_BYTES, false) > 0;
+	if (!p->readable || em_sys_write_protect(src, EM_PAGE_BYTES, true) < 0 ||
+	    em_sys_copy_in(dst, (void *)src, EM_PAGE_BYTES, false) < 0)
+		return false;
+	if (em_sys_discard(src, EM_PAGE_BYTES) == 0)
+		return true;
+	em_sys_discard(dst, EM_PAGE_BYTES);
+	return false;
+}
+
+/* How many pages from i on are neighbours of one kind: one MOVE. */
+static size_t move_run(size_t i, bool clean)
+{
+	size_t n = 1;
+
+	while (i + n < batch.count && batch.pages[i + n].page == batch.pages[i].page + n &&
+	       is_clean(&batch.pages[i + n]) == clean &&
+	       batch.pages[i + n].fate == GOES)
+		n++;
+	return n;
+}
+
+static size_t move_pages(size_t i, size_t n)
+{
+	long moved = em_sys_move((uintptr_t)next_buffer(),
+				 em_page_addr(batch.pages[i].page),
+				 n << EM_PAGE_SHIFT);
+
+	if (moved > 0)
+		return (size_t)moved >> EM_PAGE_SHIFT;
+	return move_page(&batch.pages[i], (uintptr_t)next_buffer()) ? 1 : 0;
+}
+
+static void move_out(bool clean)
+{
+	for (size_t i = 0; i < batch.count;) {
+		struct prey *p = &batch.pages[i];
+		if (p->fate != GOES || em_word_was(p->word) != EM_WAS_RESIDENT ||
+		    is_clean(p) != clean) {
+			i++;
+			continue;
+		}
+		size_t n = move_pages(i, move_run(i, clean));
+		if (n == 0) {
+			em_sys_write_protect(em_page_addr(p->page), EM_PAGE_BYTES, is_clean(p));
+			release(p);
+			i++;
+		}
+		for (size_t k = 0; k < n; k++)
+			put(&batch.pages[i++]);
+	}
+}
+
+static void out_by_move(void)
+{
+	open_granules();
+	move_out(false);
+	batch.dirty = batch.filled;
+	move_out(true);
+}
+
+/* ---- afterwards ------------------------------------------------------ */
+
+static void publish(void)
+{
+	uint64_t clean = batch.filled - batch.dirty, gone = 0;
+
+	for (size_t i = 0; i < batch.count; i++) {
+		struct prey *p = &batch.pages[i];
+		if (p->fate == STAYS)
+			continue;
+		gone++;
+		if (p->fate == IS_ZERO) {
+			em_standby_release(p->word);
+			p->word = em_word_make(EM_PAGE_UNTOUCHED, EM_SLOT_NONE, -1, false);
+		} else {
+			em_count(&em_segment->standby_pages, 1);
+		}
+		em_page_set(p->page, p->word);
+	}
+	em_uncount(&em_segment->clean_pages, clean);
+	em_count(&em_stats()->pages_evicted, gone);
+	em_count(&em_stats()->pages_clean, clean);
+	batch.freed = gone;
+}
+
+static void finish_granules(void)
+{
+	for (size_t i = 0; i < batch.granule_count; i++)
+		if (batch.granules[i].left)
+			em_policy_tell(batch.granules[i].unit, EM_UNIT_KEPT);
+	while (batch.slot_count > batch.slots_used)
+		em_slot_give(batch.slots[--batch.slot_count]);
+}
+
+static int evict(void)
+{
+	batch.filled = batch.dirty = 0;
+	choose();
+	if (!batch.granule_count)
+		return -ENOENT;
+	spare_hazards();
+	take_slots();
+	compact();
+	if (reclaim.by_move)
+		out_by_move();
+	else
+		out_by_copy();
+	publish();
+	finish_granules();
+	return batch.freed ? 0 : batch.store_full ? -ENOSPC : -ENOENT;
+}
+
+static int batch_locked(void)
+{
+	int error = em_store_ensure_open();
+
+	if (error)
+		return error;
+	batch.cluster = em_standby_acquire(&error);
+	if (!batch.cluster)
+		return error ? error : -EIO;
+	em_map_lock();
+	error = evict();
+	em_map_unlock();
+	if (batch.filled)
+		em_cluster_submit(batch.cluster, batch.filled, batch.dirty);
+	else
+		em_cluster_cancel(batch.cluster);
+	if (error == 0)
+		em_credits_give(batch.freed);
+	return error;
+}
+
+int em_reclaim_batch(void)
+{
+	int ret;
+
+	em_lock(&reclaim_lock);
+	ret = batch_locked();
+	em_unlock(&reclaim_lock);
+	return ret;
+}
+
+/* ---- the thread, and faults without a credit -------------------------- */
+
+static void sleep_until_needed(void)
+{
+	atomic_store(&reclaim.asleep, 1);
+	if (!em_credits_below_low())
+		em_sys_wait(&reclaim.asleep, 1, 0);
+	atomic_store(&reclaim.asleep, 0);
+}
+
+static void body(void)
+{
+	em_thread_self();
+	for (;;) {
+		int ret = 0;
+
+		sleep_until_needed();
+		while (em_credits_below_high() && ret == 0) {
+			ret = em_reclaim_batch();
+			if (em_map_contended())
+				em_sys_yield();
+		}
+		if (ret < 0) { /* nothing can leave now; who needs it comes by */
+			static _Atomic uint32_t never;
+			em_sys_wait(&never, 0, EM_IDLE_NS / 50);
+		}
+	}
+}
+
+void em_reclaim_note_mapped(uint64_t bytes)
+{
+	if (bytes > reclaim.threshold_bytes && !atomic_load(&reclaim.started))
+		atomic_store(&reclaim.due, true);
+}
+
+void em_reclaim_start_if_due(void)
+{
+	if (em_likely(!atomic_load_explicit(&reclaim.due, memory_order_relaxed)))
+		return;
+	if (atomic_exchange(&reclaim.started, true))
+		return;
+	atomic_store(&reclaim.due, false);
+	int ret = reclaim.spawn(body);
+	if (ret < 0) /* faulting threads evict for themselves then */
+		em_log_once("cannot start the reclaim thread: error %d", -ret);
+}
+
+void em_reclaim_kick(void)
+{
+	if (em_likely(!em_credits_below_low()) ||
+	    !atomic_load_explicit(&reclaim.asleep, memory_order_relaxed))
+		return;
+	if (atomic_exchange(&reclaim.asleep, 0))
+		em_sys_wake(&reclaim.asleep, 1);
+}
+
+static void go_past_limit(int error)
+{
+	if (reclaim.abort_on_full)
+		em_panic("no memory left below the limit and no room in the store "
+			 "(error %d); stopping, as 'limits.on_full: abort' asks", -error);
+	em_log_once("the limit cannot be kept (error %d): %s; the program grows past it",
+		    -error, error == -ENOENT ? "everything is in use by system calls"
+					     : "the store is full or fails");
+	em_credits_force();
+}
+
+void em_reclaim_need_credit(void)
+{
+	uint64_t start = em_sys_now_ns();
+	struct em_counters *c = em_stats();
+	int failures = 0, error = 0;
+
+	em_count(&c->waits, 1);
+	while (!em_credits_take(1)) {
+		if (!em_trylock(&reclaim_lock)) {
+			em_reclaim_kick();
+			em_credits_wait();
+			continue;
+		}
+		error = batch_locked();
+		em_unlock(&reclaim_lock);
+		em_count(&c->direct_reclaims, 1);
+		if (error == 0) {
+			failures = 0;
+			continue;
+		}
+		if (error != -ENOENT || ++failures > EM_PATIENCE) {
+			go_past_limit(error);
+			break;
+		}
+		em_sys_yield();
+	}
+	em_count(&c->wait_ns, em_sys_now_ns() - start);
+}
+
+void em_reclaim_tell_resident(uint64_t page)
+{
+	em_policy_tell((uint32_t)em_granule_of(page), EM_UNIT_FIRST);
+}
+
+void em_reclaim_forked(void)
+{
+	bool had_thread = atomic_load(&reclaim.started);
+
+	atomic_store(&reclaim.started, false);
+	atomic_store(&reclaim.due, had_thread);
+	atomic_store(&reclaim.asleep, 0);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * reclaim: pages out. One batch at a time, under the reclaim lock, by the
+ * reclaim thread ahead of need or by a faulting thread that found no credit.
+ *
+ * The life of a batch:
+ *
+ *   1. an empty cluster is had from standby (its old pages become STORED);
+ *   2. the policy names granules; their resident pages become EVICTING,
+ *      except those the kernel is working on (hazards);
+ *   3. out by copy: the runs are write-protected (a writer now waits), copied
+ *      into the cluster and dropped from the map with one vectored call; or
+ *      out by move: UFFDIO_MOVE takes them into the cluster;
+ *   4. the pages become STANDBY, their credits are given back;
+ *   5. the cluster is written asynchronously.
+ *
+ * A TLB shootdown is what all this costs, so one must cover many pages: write
+ * protection spans whole granules over their holes, and the drop is one call
+ * a batch. While a granule is protected over its holes it is shut: no fault
+ * maps a page into it, and none that was under way may be in it.
+ *
+ * The thread starts when the program has mapped more than its limit; a
+ * program that cannot need it never has it.
+ */
+#ifndef EM_RECLAIM_H
+#define EM_RECLAIM_H
+
+#include "config.h"
+#include "sys.h"
+#include "util.h"
+
+/* Starts a thread of the library's own, all signals blocked. 0 or -errno. */
+typedef int em_spawn(void (*body)(void));
+
+void em_reclaim_init(const struct em_config *cfg, const struct em_sys_features *f,
+		     em_spawn *spawn);
+/* In a forked child: no thread yet. */
+void em_reclaim_forked(void);
+
+/* The program has mapped so much by now; remembers that a thread is due. */
+void em_reclaim_note_mapped(uint64_t bytes);
+/* Starts the thread if it is due. Never from a handler or an allocator hook. */
+void em_reclaim_start_if_due(void);
+
+/* Wakes the thread when credits are below the low watermark. EM_HANDLER */
+void em_reclaim_kick(void);
+/*
+ * Gets one credit when there was none to be had: evicts, or waits for who
+ * does, or goes past the limit when nothing can leave. EM_HANDLER EM_BLOCKS
+ */
+void em_reclaim_need_credit(void);
+/* Evicts one batch. 0, or -errno: -ENOENT when nothing can leave. EM_HANDLER */
+int em_reclaim_batch(void);
+
+/* Tells the policy of a page that came by another way than a fault. */
+void em_reclaim_tell_resident(uint64_t page);
+/* Whether UFFDIO_MOVE is there. */
+bool em_reclaim_can_move(void);
+
+/* Around fork and mremap. Signals blocked. */
+void em_reclaim_lock(void);
+void em_reclaim_unlock(void);
+
+#endif

@@ -1,0 +1,719 @@
+/* SPDX-License-Identifier: MIT */
+#include "region.h"
+#include "arch.h"
+#include "credits.h"
+#include "lock.h"
+#include "log.h"
+#include "page.h"
+#include "reclaim.h"
+#include "standby.h"
+#include "stats.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+static struct em_lock map_lock = EM_LOCK_INIT(EM_LOCK_MAP);
+static uint32_t next_id = 1;
+static uintptr_t lowest_gap = EM_WINDOW_BASE; /* no room below this address */
+
+void em_map_lock(void) { em_lock(&map_lock); }
+void em_map_unlock(void) { em_unlock(&map_lock); }
+bool em_map_contended(void) { return em_lock_contended(&map_lock); }
+
+/* ---- the sorted array ------------------------------------------------ */
+
+static uint32_t region_count(void)
+{
+	return atomic_load_explicit(&em_table->region_count,
+				    memory_order_relaxed);
+}
+
+/* The first region that ends above addr. */
+static uint32_t lower_bound(uintptr_t addr)
+{
+	uint32_t low = 0, high = region_count();
+
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+		if (em_regions[mid].end > addr)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return low;
+}
+
+uint32_t em_region_seq(void)
+{
+	return atomic_load(&em_table->region_seq);
+}
+
+static void change_begin(void)
+{
+	atomic_fetch_add(&em_table->region_seq, 1);
+}
+
+static void change_end(void)
+{
+	atomic_fetch_add(&em_table->region_seq, 1);
+	em_gauge(&em_segment->regions, region_count());
+}
+
+bool em_region_find(uintptr_t addr, struct em_region *out)
+{
+	for (int tries = 0; tries < 64; tries++) {
+		uint32_t seq = em_region_seq();
+		if (seq & 1) {
+			em_cpu_relax();
+			continue;
+		}
+		uint32_t i = lower_bound(addr);
+		bool found = i < region_count() && em_regions[i].start <= addr;
+		if (found)
+			*out = em_regions[i];
+		atomic_thread_fence(memory_order_acquire);
+		if (em_region_seq() == seq)
+			return found;
+	}
+	return false;
+}
+
+bool em_region_covers(uintptr_t addr, size_t bytes)
+{
+	uintptr_t end = addr + bytes;
+	struct em_region r;
+
+	while (addr < end) {
+		if (!em_region_find(addr, &r))
+			return false;
+		addr = r.end;
+	}
+	return true;
+}
+
+/* Accessible and merely reserved address space, for the statistics. */
+static void account(const struct em_region *r, bool add)
+{
+	em_counter *c = r->prot == PROT_NONE ? &em_segment->reserved_bytes
+					     : &em_segment->mapped_bytes;
+	if (r->source == EM_SOURCE_FOREIGN)
+		return;
+	if (add)
+		em_count(c, r->end - r->start);
+	else
+		em_uncount(c, r->end - r->start);
+}
+
+static void insert_at(uint32_t i, const struct em_region *r)
+{
+	uint32_t n = region_count();
+
+	memmove(&em_regions[i + 1], &em_regions[i], (n - i) * sizeof(*r));
+	em_regions[i] = *r;
+	atomic_store_explicit(&em_table->region_count, n + 1,
+			      memory_order_relaxed);
+	account(r, true);
+}
+
+static void remove_at(uint32_t i)
+{
+	uint32_t n = region_count();
+
+	account(&em_regions[i], false);
+	memmove(&em_regions[i], &em_regions[i + 1],
+		(n - i - 1) * sizeof(struct em_region));
+	atomic_store_explicit(&em_table->region_count, n - 1,
+			      memory_order_relaxed);
+}
+
+/* Makes addr a border between regions, if it lies inside of one. */
+static void split_at(uintptr_t addr)
+{
+	uint32_t i = lower_bound(addr);
+	struct em_region upper;
+
+	if (i == region_count() || em_regions[i].start >= addr)
+		return;
+	upper = em_regions[i];
+	account(&em_regions[i], false);
+	em_regions[i].end = addr;
+	account(&em_regions[i], true);
+	upper.start = addr;
+	insert_at(i + 1, &upper);
+}
+
+/* Whether two neighbours may be one: same kind, and no name to lose. */
+static bool mergeable(const struct em_region *a, const struct em_region *b)
+{
+	return a->end == b->start && a->prot == b->prot && a->flags == b->flags &&
+	       a->source == b->source && !strcmp(a->name, b->name);
+}
+
+static void merge_around(uintptr_t start, uintptr_t end)
+{
+	uint32_t i = lower_bound(start);
+
+	i = i ? i - 1 : 0;
+	while (i + 1 < region_count() && em_regions[i].start <= end) {
+		struct em_region *r = &em_regions[i];
+		if (!mergeable(r, r + 1)) {
+			i++;
+			continue;
+		}
+		struct em_region whole = *r;
+		whole.end = r[1].end;
+		remove_at(i + 1);
+		remove_at(i);
+		insert_at(i, &whole);
+	}
+}
+
+/* Whether splitting a range off needs more entries than there are. */
+static bool table_full(void)
+{
+	return region_count() + 4 > EM_REGIONS_MAX;
+}
+
+static void remove_range(uintptr_t start, uintptr_t end)
+{
+	split_at(start);
+	split_at(end);
+	for (uint32_t i = lower_bound(start);
+	     i < region_count() && em_regions[i].start < end;)
+		remove_at(i);
+	if (start < lowest_gap)
+		lowest_gap = start;
+}
+
+static void add_range(uintptr_t start, uintptr_t end, int prot,
+		      enum em_region_source source)
+{
+	struct em_region r = {
+		.start = start, .end = end, .prot = (uint32_t)prot,
+		.source = source, .id = next_id++,
+	};
+
+	insert_at(lower_bound(start), &r);
+	merge_around(start, end);
+}
+
+static bool range_is_free(uintptr_t start, uintptr_t end)
+{
+	uint32_t i = lower_bound(start);
+
+	return i == region_count() || em_regions[i].start >= end;
+}
+
+static uintptr_t window_end(void)
+{
+	return EM_WINDOW_BASE + em_window_bytes();
+}
+
+/*
+ * First fit, from the lowest gap up: reused addresses reuse their table
+ * entries. Starts are aligned to a granule, so that no granule has two owners.
+ */
+static uintptr_t find_room(size_t bytes, size_t align)
+{
+	uintptr_t at = em_round_up(lowest_gap, align);
+	uint32_t i = lower_bound(at);
+
+	for (; i < region_count(); i++) {
+		if (em_regions[i].start >= at && em_regions[i].start - at >= bytes)
+			break;
+		at = em_round_up(em_regions[i].end, align);
+	}
+	return at + bytes <= window_end() && at + bytes > at ? at : 0;
+}
+
+/* ---- claims ---------------------------------------------------------- */
+
+static void claim_page(uint64_t page)
+{
+	for (;;) {
+		uint64_t w = em_page_load(page);
+		switch (EM_WORD_STATE(w)) {
+		case EM_PAGE_LOADING:
+		case EM_PAGE_EVICTING:
+		case EM_PAGE_BUSY:
+			em_page_wait(page, w);
+			break;
+		default:
+			if (em_page_own(page, w, EM_PAGE_BUSY))
+				return;
+		}
+	}
+}
+
+/* The first page at or after `page`, below end, in a block that was touched. */
+static uint64_t next_touched(uint64_t page, uint64_t end)
+{
+	while (page < end && em_block_is_virgin(em_block_of_page(page)))
+		page = (em_block_of_page(page) + 1) * EM_BLOCK_PAGES;
+	return page;
+}
+
+static uint64_t block_end(uint64_t page, uint64_t end)
+{
+	return em_min((em_block_of_page(page) + 1) * EM_BLOCK_PAGES, end);
+}
+
+/* Calls f for each maximal piece of touched blocks in [page, end). */
+static void for_touched(uint64_t page, uint64_t end,
+			void (*f)(uint64_t from, uint64_t to, void *arg), void *arg)
+{
+	while ((page = next_touched(page, end)) < end) {
+		uint64_t to = block_end(page, end);
+		while (to < end && !em_block_is_virgin(em_block_of_page(to)))
+			to = block_end(to, end);
+		f(page, to, arg);
+		page = to;
+	}
+}
+
+static void claim(uint64_t from, uint64_t to, void *arg)
+{
+	(void)arg;
+	for (uint64_t p = from; p < to; p++)
+		claim_page(p);
+}
+
+static void drop_mapped(uint64_t from, uint64_t to, void *arg)
+{
+	int *error = arg;
+	int ret = em_sys_discard(em_page_addr(from), (to - from) << EM_PAGE_SHIFT);
+
+	if (ret < 0 && !*error)
+		*error = ret;
+}
+
+/* Gives back what a claimed page holds: its credit, its slot, its buffer. */
+static unsigned int release_holdings(uint64_t page)
+{
+	uint64_t w = em_page_load(page);
+
+	em_standby_release(w);
+	return em_word_was(w) == EM_WAS_RESIDENT;
+}
+
+struct ending {
+	enum em_page_state state; /* what the claimed pages become */
+	uint64_t credits;
+};
+
+static void forget(uint64_t from, uint64_t to, void *arg)
+{
+	struct ending *e = arg;
+
+	for (uint64_t p = from; p < to; p++) {
+		e->credits += release_holdings(p);
+		em_page_set(p, em_word_make(e->state, EM_SLOT_NONE, -1, false));
+	}
+}
+
+/* Undoes a claim, when the kernel refused what it was for. */
+static void unclaim(uint64_t from, uint64_t to, void *arg)
+{
+	(void)arg;
+	for (uint64_t p = from; p < to; p++)
+		em_page_set(p, em_word_unowned(em_page_load(p)));
+}
+
+static uint64_t page_end(uintptr_t addr, size_t bytes)
+{
+	return em_page_of(addr + bytes - 1) + 1;
+}
+
+/* Drops all contents of a range; its pages are untouched afterwards. */
+static int wipe(uintptr_t addr, size_t bytes)
+{
+	uint64_t from = em_page_of(addr), to = page_end(addr, bytes);
+	struct ending e = { EM_PAGE_UNTOUCHED, 0 };
+	int error = 0;
+
+	for_touched(from, to, claim, NULL);
+	for_touched(from, to, drop_mapped, &error);
+	if (error)
+		for_touched(from, to, unclaim, NULL);
+	else
+		for_touched(from, to, forget, &e);
+	em_credits_give(e.credits);
+	return error;
+}
+
+/* Whether a kernel mapping was put into this range, and has to go again. */
+static bool has_foreign(uintptr_t addr, size_t bytes)
+{
+	for (uint32_t i = lower_bound(addr);
+	     i < region_count() && em_regions[i].start < addr + bytes; i++)
+		if (em_regions[i].source == EM_SOURCE_FOREIGN)
+			return true;
+	return false;
+}
+
+/* Makes a range reserved, registered and empty whatever it was. */
+static int reclaim_addresses(uintptr_t addr, size_t bytes)
+{
+	long p = em_syscall(SYS_mmap, (long)addr, (long)bytes, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+			    -1, 0);
+
+	if (p < 0 && p > -4096)
+		return (int)p;
+	em_syscall(SYS_madvise, (long)addr, (long)bytes, MADV_NOHUGEPAGE, 0, 0, 0);
+	return em_sys_uffd_register(addr, bytes);
+}
+
+/* Empties a range and takes its permissions away. */
+static int clear(uintptr_t addr, size_t bytes)
+{
+	int ret = 0;
+
+	if (has_foreign(addr, bytes)) {
+		ret = wipe(addr, bytes);
+		return ret < 0 ? ret : reclaim_addresses(addr, bytes);
+	}
+	ret = wipe(addr, bytes);
+	return ret < 0 ? ret : em_sys_protect(addr, bytes, PROT_NONE);
+}
+
+/* ---- operations ------------------------------------------------------ */
+
+static int map_locked(size_t bytes, size_t align, int prot,
+		      enum em_region_source source, uintptr_t *addr)
+{
+	uintptr_t at = find_room(bytes, align);
+	int ret;
+
+	if (!at || table_full())
+		return -ENOMEM;
+	ret = prot == PROT_NONE ? 0 : em_sys_protect(at, bytes, prot);
+	if (ret < 0)
+		return ret;
+	change_begin();
+	add_range(at, at + bytes, prot, source);
+	change_end();
+	if (at == em_round_up(lowest_gap, align))
+		lowest_gap = at + bytes;
+	*addr = at;
+	return 0;
+}
+
+/* Room in the address space came into use: reclaim may be needed later. */
+static void note_growth(void)
+{
+	em_reclaim_note_mapped(atomic_load_explicit(&em_segment->mapped_bytes,
+						    memory_order_relaxed));
+}
+
+int em_region_map(size_t bytes, size_t align, int prot, enum em_region_source source,
+		  uintptr_t *addr)
+{
+	size_t granule = EM_PAGE_BYTES << em_granule_shift();
+	sigset_t old;
+	int ret;
+
+	em_lock_enter(&map_lock, &old);
+	ret = map_locked(bytes, em_max(align, granule), prot, source, addr);
+	em_lock_leave(&map_lock, &old);
+	note_growth();
+	return ret;
+}
+
+static int map_at_locked(uintptr_t addr, size_t bytes, int prot,
+			 enum em_region_source source)
+{
+	int ret;
+
+	if (table_full())
+		return -ENOMEM;
+	change_begin();
+	ret = clear(addr, bytes);
+	if (ret == 0) {
+		remove_range(addr, addr + bytes);
+		ret = prot == PROT_NONE ? 0 : em_sys_protect(addr, bytes, prot);
+		if (ret == 0)
+			add_range(addr, addr + bytes, prot, source);
+	}
+	change_end();
+	return ret;
+}
+
+int em_region_map_at(uintptr_t addr, size_t bytes, int prot,
+		     enum em_region_source source)
+{
+	sigset_t old;
+	int ret;
+
+	em_lock_enter(&map_lock, &old);
+	ret = map_at_locked(addr, bytes, prot, source);
+	em_lock_leave(&map_lock, &old);
+	note_growth();
+	return ret;
+}
+
+static void touch_blocks(uint64_t from, uint64_t to)
+{
+	for (uint64_t p = from; p < to; p = (em_block_of_page(p) + 1) * EM_BLOCK_PAGES)
+		em_block_touch(p);
+}
+
+static int give_away_locked(uintptr_t addr, size_t bytes)
+{
+	uint64_t from = em_page_of(addr), to = page_end(addr, bytes);
+	struct ending e = { EM_PAGE_FOREIGN, 0 };
+	int ret;
+
+	if (table_full())
+		return -ENOMEM;
+	change_begin();
+	ret = clear(addr, bytes);
+	if (ret == 0) {
+		touch_blocks(from, to);
+		claim(from, to, NULL);
+		forget(from, to, &e);
+		remove_range(addr, addr + bytes);
+		add_range(addr, addr + bytes, PROT_NONE, EM_SOURCE_FOREIGN);
+	}
+	change_end();
+	em_credits_give(e.credits);
+	return ret;
+}
+
+int em_region_give_away(uintptr_t addr, size_t bytes)
+{
+	sigset_t old;
+	int ret;
+
+	em_lock_enter(&map_lock, &old);
+	ret = give_away_locked(addr, bytes);
+	em_lock_leave(&map_lock, &old);
+	return ret;
+}
+
+static int unmap_locked(uintptr_t addr, size_t bytes)
+{
+	int ret;
+
+	if (range_is_free(addr, addr + bytes))
+		return 0;
+	if (table_full())
+		return -ENOMEM;
+	change_begin();
+	ret = clear(addr, bytes);
+	if (ret == 0)
+		remove_range(addr, addr + bytes);
+	change_end();
+	return ret;
+}
+
+int em_region_unmap(uintptr_t addr, size_t bytes)
+{
+	sigset_t old;
+	int ret;
+
+	em_lock_enter(&map_lock, &old);
+	ret = unmap_locked(addr, bytes);
+	em_lock_leave(&map_lock, &old);
+	return ret;
+}
+
+/* Regions wholly inside [addr, end) get the new protection. */
+static void set_prot(uintptr_t addr, uintptr_t end, int prot)
+{
+	split_at(addr);
+	split_at(end);
+	for (uint32_t i = lower_bound(addr);
+	     i < region_count() && em_regions[i].start < end; i++) {
+		account(&em_regions[i], false);
+		em_regions[i].prot = (uint32_t)prot;
+		account(&em_regions[i], true);
+	}
+	merge_around(addr, end);
+}
+
+static int protect_locked(uintptr_t addr, size_t bytes, int prot)
+{
+	int ret;
+
+	if (!em_region_covers(addr, bytes) || table_full())
+		return -ENOMEM;
+	ret = em_sys_protect(addr, bytes, prot);
+	if (ret < 0)
+		return ret;
+	change_begin();
+	set_prot(addr, addr + bytes, prot);
+	change_end();
+	return 0;
+}
+
+int em_region_protect(uintptr_t addr, size_t bytes, int prot)
+{
+	sigset_t old;
+	int ret;
+
+	em_lock_enter(&map_lock, &old);
+	ret = protect_locked(addr, bytes, prot);
+	em_lock_leave(&map_lock, &old);
+	note_growth();
+	return ret;
+}
+
+int em_region_discard(uintptr_t addr, size_t bytes)
+{
+	bool covered;
+	sigset_t old;
+	int ret;
+
+	em_lock_enter(&map_lock, &old);
+	covered = em_region_covers(addr, bytes);
+	ret = wipe(addr, bytes);
+	em_lock_leave(&map_lock, &old);
+	return ret < 0 ? ret : covered ? 0 : -ENOMEM;
+}
+
+/* ---- mremap ---------------------------------------------------------- */
+
+/*
+ * Moves the contents of a claimed, resident page. The destination is mapped
+ * writable at this time. MOVE is refused for read-only sources and on old
+ * kernels: copy, then drop.
+ */
+static int move_resident(uint64_t from, uint64_t to)
+{
+	uintptr_t src = em_page_addr(from), dst = em_page_addr(to);
+	long n;
+
+	if (em_reclaim_can_move() && em_sys_move(dst, src, EM_PAGE_BYTES) > 0)
+		return 0;
+	n = em_sys_copy_in(dst, (void *)src, EM_PAGE_BYTES, false);
+	return n < 0 ? (int)n : em_sys_discard(src, EM_PAGE_BYTES);
+}
+
+/* Takes one claimed page over to its new place. */
+static int move_page(uint64_t from, uint64_t to)
+{
+	uint64_t w = em_page_load(from);
+	int ret = 0;
+
+	switch (em_word_was(w)) {
+	case EM_WAS_RESIDENT:
+		ret = move_resident(from, to);
+		if (ret < 0)
+			return ret;
+		/* MOVE loses the write protection of a clean page. */
+		em_standby_release(w);
+		w = em_word_make(EM_PAGE_RESIDENT, EM_SLOT_NONE, -1, false);
+		em_reclaim_tell_resident(to);
+		break;
+	case EM_WAS_AWAY:
+		w = em_word_unowned(w);
+		if (em_word_buffer(w) >= 0)
+			em_standby_retarget(em_word_buffer(w), to);
+		break;
+	default:
+		w = em_word_make(EM_PAGE_UNTOUCHED, EM_SLOT_NONE, -1, false);
+	}
+	em_block_touch(to);
+	em_page_set(to, w);
+	em_page_set(from, em_word_make(EM_PAGE_UNTOUCHED, EM_SLOT_NONE, -1, false));
+	return 0;
+}
+
+struct moving {
+	int64_t distance; /* pages */
+	int error;
+};
+
+static void move_pages(uint64_t from, uint64_t to, void *arg)
+{
+	struct moving *m = arg;
+
+	for (uint64_t p = from; p < to && !m->error; p++)
+		m->error = move_page(p, (uint64_t)((int64_t)p + m->distance));
+}
+
+static int remap_elsewhere(const struct em_region *r, uintptr_t addr,
+			   size_t old_bytes, size_t new_bytes, uintptr_t fixed,
+			   uintptr_t *moved)
+{
+	size_t granule = EM_PAGE_BYTES << em_granule_shift();
+	uint64_t from = em_page_of(addr), to = page_end(addr, old_bytes);
+	struct moving m = { 0, 0 };
+	uintptr_t at = fixed;
+	int prot = (int)r->prot;
+	int ret;
+
+	/* Pages can be moved into memory that is readable and writable. */
+	if (fixed)
+		ret = map_at_locked(fixed, new_bytes, PROT_READ | PROT_WRITE, r->source);
+	else
+		ret = map_locked(new_bytes, granule, PROT_READ | PROT_WRITE,
+				 r->source, &at);
+	if (ret < 0)
+		return ret;
+	m.distance = ((int64_t)at - (int64_t)addr) / (int64_t)EM_PAGE_BYTES;
+	for_touched(from, to, claim, NULL);
+	if (prot != (PROT_READ | PROT_WRITE))
+		em_sys_protect(addr, old_bytes, PROT_READ | PROT_WRITE);
+	for_touched(from, to, move_pages, &m);
+	if (m.error)
+		em_panic("mremap: cannot move pages: error %d", -m.error);
+	if (prot != (PROT_READ | PROT_WRITE))
+		protect_locked(at, new_bytes, prot);
+	*moved = at;
+	return unmap_locked(addr, old_bytes);
+}
+
+static int grow_in_place(const struct em_region *r, uintptr_t addr, size_t old_bytes,
+			 size_t new_bytes)
+{
+	uintptr_t end = addr + old_bytes, new_end = addr + new_bytes;
+
+	if (r->end != end || new_end > window_end() || !range_is_free(end, new_end))
+		return -ENOMEM;
+	return map_at_locked(end, new_bytes - old_bytes, (int)r->prot, r->source);
+}
+
+static int remap_locked(uintptr_t addr, size_t old_bytes, size_t new_bytes,
+			int flags, uintptr_t fixed, uintptr_t *moved)
+{
+	struct em_region r;
+	int ret;
+
+	if (!em_region_find(addr, &r) || r.end < addr + old_bytes ||
+	    r.source == EM_SOURCE_FOREIGN)
+		return -EFAULT;
+	*moved = addr;
+	if (flags & MREMAP_FIXED)
+		return remap_elsewhere(&r, addr, em_min(old_bytes, new_bytes),
+				       new_bytes, fixed, moved);
+	if (new_bytes <= old_bytes)
+		return new_bytes == old_bytes ? 0 :
+			unmap_locked(addr + new_bytes, old_bytes - new_bytes);
+	ret = grow_in_place(&r, addr, old_bytes, new_bytes);
+	if (ret == 0 || !(flags & MREMAP_MAYMOVE))
+		return ret;
+	return remap_elsewhere(&r, addr, old_bytes, new_bytes, 0, moved);
+}
+
+int em_region_remap(uintptr_t addr, size_t old_bytes, size_t new_bytes,
+		    int flags, uintptr_t fixed, uintptr_t *moved)
+{
+	sigset_t old;
+	int ret;
+
+	/* Standby pages change their place: nobody may recycle their buffers. */
+	em_sys_block_signals(&old);
+	em_reclaim_lock();
+	em_map_lock();
+	ret = remap_locked(addr, old_bytes, new_bytes, flags, fixed, moved);
+	if (ret == 0 && flags & MREMAP_FIXED && new_bytes < old_bytes)
+		unmap_locked(addr + new_bytes, old_bytes - new_bytes);
+	em_map_unlock();
+	em_reclaim_unlock();
+	em_sys_restore_signals(&old);
+	note_growth();
+	return ret;
+}

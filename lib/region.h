@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * region: what the program mapped in the window, and the operations that
+ * change it: map, unmap, protect, discard, remap.
+ *
+ * An operation on a range holds the MAP lock, which also keeps reclaim from
+ * taking pages out meanwhile, and claims every page of it that was ever
+ * touched (state BUSY). So a fault that is under way has ended before the
+ * kernel's mapping changes, and one that comes during the change waits.
+ * Blocks in which nothing was ever touched are skipped: a reservation of a
+ * terabyte costs as little as one of a page.
+ *
+ * The window stays one reserved, registered range: to map is mprotect(2), to
+ * unmap is to drop the pages and mprotect back to PROT_NONE.
+ *
+ * Readers of the regions (faults that map a run, `extmem dump`) take no lock:
+ * region_seq in the table's header is odd while the array changes.
+ *
+ * All functions take page-aligned arguments unless they say otherwise, return
+ * 0 or -errno as the system call they stand for would, and block signals
+ * while they work. None may be called from the fault handler.
+ */
+#ifndef EM_REGION_H
+#define EM_REGION_H
+
+#include "segment.h"
+#include "util.h"
+#include <sys/types.h>
+
+/* Finds room for bytes, aligned to a power of two, and maps it. */
+int em_region_map(size_t bytes, size_t align, int prot, enum em_region_source source,
+		  uintptr_t *addr);
+/* MAP_FIXED: replaces what is there by fresh zeroed memory. */
+int em_region_map_at(uintptr_t addr, size_t bytes, int prot,
+		     enum em_region_source source);
+/*
+ * Clears a range for a mapping that the kernel manages (a file put over a
+ * reservation); the caller maps it right afterwards.
+ */
+int em_region_give_away(uintptr_t addr, size_t bytes);
+int em_region_unmap(uintptr_t addr, size_t bytes);
+int em_region_protect(uintptr_t addr, size_t bytes, int prot);
+/* MADV_DONTNEED: the pages read as zero from now on. */
+int em_region_discard(uintptr_t addr, size_t bytes);
+/* mremap; fixed: the address asked for with MREMAP_FIXED, else 0. */
+int em_region_remap(uintptr_t addr, size_t old_bytes, size_t new_bytes,
+		    int flags, uintptr_t fixed, uintptr_t *moved);
+
+/* Whether all of the range is mapped. No lock. */
+bool em_region_covers(uintptr_t addr, size_t bytes);
+/* The region that addr lies in, by value; false when there is none. EM_HANDLER */
+bool em_region_find(uintptr_t addr, struct em_region *out);
+/* Changes whenever regions do; even when they are at rest. EM_HANDLER */
+uint32_t em_region_seq(void);
+
+/* The MAP lock itself, for reclaim and fork. Signals must be blocked. */
+void em_map_lock(void);
+void em_map_unlock(void);
+bool em_map_contended(void);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * shm: memory files that other processes of the user can look into.
+ *
+ * A memfd is found through /proc/PID/fd, is not bounded by the size of
+ * /dev/shm and is gone with its process, so there is nothing to sweep.
+ * Mappings are not inherited by a forked child: a child that would write into
+ * its parent's tables faults instead, until the fork handler has given it
+ * tables of its own.
+ */
+#ifndef EM_SHM_H
+#define EM_SHM_H
+
+#include "util.h"
+
+/* A sparse memory file, its descriptor out of the program's way; or -errno. */
+int em_shm_create(const char *name, size_t bytes);
+/* Maps it at exactly addr; a negative fd is handed back as the error. */
+int em_shm_map(int fd, uintptr_t addr, size_t bytes);
+void *em_shm_map_anywhere(int fd, size_t bytes);
+
+#endif

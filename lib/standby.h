@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * standby: the cluster buffers. Pages on their way out, and the access bit.
+ *
+ * The buffers are a ring of clusters, each a few dozen pages of contiguous
+ * memory that reclaim fills, writes to the store in one piece, and leaves
+ * alone until its turn comes again. All that time its pages can be had back
+ * without I/O: a touch of a page in STANDBY is a soft fault, and tells the
+ * policy that the page was in use after all. A stock kernel has no better
+ * reference bit for a process without privilege (this is the page buffering
+ * of VMS). The memory counts inside the limit.
+ *
+ *   FREE --> FILLING --> WRITING --> READY --> (recycled) FILLING ...
+ *                           \--> FAILED: kept, tried again, never dropped
+ *
+ * Who may touch what: states, counts and order belong to the holder of the
+ * reclaim lock. An entry (one page of a cluster) is shared with faults and
+ * range operations that take its page away: two flags set by fetch_or decide
+ * who gives the slot back, exactly once:
+ *
+ *   WRITTEN  set when the write has ended well
+ *   DEAD     set by who took the page away and does not want the slot
+ *   the second of the two to be set finds the first one, and gives it back.
+ */
+#ifndef EM_STANDBY_H
+#define EM_STANDBY_H
+
+#include "page.h"
+
+#define EM_CLUSTER_PAGES_MAX 128u
+
+enum em_cluster_state {
+	EM_CLUSTER_FREE, EM_CLUSTER_FILLING, EM_CLUSTER_WRITING,
+	EM_CLUSTER_READY, EM_CLUSTER_FAILED,
+};
+
+struct em_cluster {
+	enum em_cluster_state state;
+	uint32_t count;       /* pages in it */
+	uint32_t dirty;       /* the first so many need writing */
+	uint32_t writes_left; /* writes under way */
+	int error;
+	_Atomic uint64_t entries[EM_CLUSTER_PAGES_MAX]; /* page, and flags above */
+	em_slot slots[EM_CLUSTER_PAGES_MAX];
+};
+
+/*
+ * pages: memory for all buffers; the cluster size follows from it.
+ * registered: make the buffers a destination for UFFDIO_MOVE. 0 or -errno.
+ */
+int em_standby_init(uint64_t pages, unsigned int granule_pages, bool registered);
+/* In a forked child: everything in the buffers is in the parent's store. */
+void em_standby_forked(void);
+
+/* Pages that one cluster takes. */
+unsigned int em_cluster_pages(void);
+/* The buffer number of page i of a cluster, and its memory. */
+int64_t em_cluster_buffer(const struct em_cluster *c, uint32_t i);
+void *em_buffer_memory(int64_t buffer);
+
+/* ---- for reclaim, under its lock -------------------------------------- */
+
+/*
+ * The oldest cluster, emptied: its pages are STORED now. Waits for its write
+ * if need be. NULL when no cluster can be written out: *error says why.
+ * EM_HANDLER EM_BLOCKS
+ */
+struct em_cluster *em_standby_acquire(int *error);
+/* Records page as number i of a cluster being filled. */
+void em_cluster_put(struct em_cluster *c, uint32_t i, uint64_t page, em_slot slot);
+/* Starts to write the first `dirty` of `count` pages. */
+void em_cluster_submit(struct em_cluster *c, uint32_t count, uint32_t dirty);
+/* Gives an acquired cluster back unused. */
+void em_cluster_cancel(struct em_cluster *c);
+/* Takes note of writes that have ended. */
+void em_standby_reap(bool wait);
+/* Waits until no write is under way. For fork. EM_BLOCKS */
+void em_standby_drain(void);
+
+/* ---- for who owns a page ---------------------------------------------- */
+
+/*
+ * Gives back what an owned word holds (slot, buffer) and corrects the gauges:
+ * the page is about to become something else. EM_HANDLER
+ */
+void em_standby_release(uint64_t owned);
+/*
+ * The page of an owned word was STANDBY and becomes resident. Returns true
+ * when its slot holds the same bytes and keep was asked for: the page is
+ * clean; otherwise the slot is given back. EM_HANDLER
+ */
+bool em_standby_take(uint64_t owned, bool keep);
+/* The page put here, in a cluster not yet submitted, stays resident after all. */
+void em_standby_void(int64_t buffer);
+/* The page in this buffer has another number now (mremap; both locks held). */
+void em_standby_retarget(int64_t buffer, uint64_t page);
+
+#endif

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+#include "sys.h"
+#include "arch.h"
+#include "kernel.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Debian 12's headers know the numbers; older ones may not. */
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+/* The library's descriptors are kept from here up, out of the way of programs
+ * that count on small numbers or close everything they do not know. */
+#define EM_FD_FLOOR 700
+#define EM_FDS_MAX 96
+
+static struct {
+	int uffd;
+	int pidfd;  /* or PIDFD_SELF_THREAD_GROUP */
+	int mem;    /* /proc/self/mem, opened when first needed; 0 before */
+	bool vector_drop;
+	_Atomic int owned[EM_FDS_MAX]; /* descriptor + 1, or 0 */
+} sys = { .uffd = -1, .pidfd = -1 };
+
+#define CALL0(nr) em_syscall(nr, 0, 0, 0, 0, 0, 0)
+#define CALL1(nr, a) em_syscall(nr, (long)(a), 0, 0, 0, 0, 0)
+#define CALL2(nr, a, b) em_syscall(nr, (long)(a), (long)(b), 0, 0, 0, 0)
+#define CALL3(nr, a, b, c) \
+	em_syscall(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define CALL4(nr, a, b, c, d) \
+	em_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define CALL5(nr, a, b, c, d, e) \
+	em_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
+#define CALL6(nr, a, b, c, d, e, f) \
+	em_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+static void own_fd(int fd)
+{
+	for (size_t i = 0; i < EM_FDS_MAX; i++) {
+		int none = 0;
+		if (atomic_compare_exchange_strong(&sys.owned[i], &none, fd + 1))
+			return;
+	}
+}
+
+bool em_sys_owns_fd(int fd)
+{
+	for (size_t i = 0; fd >= 0 && i < EM_FDS_MAX; i++)
+		if (atomic_load_explicit(&sys.owned[i], memory_order_relaxed) == fd + 1)
+			return true;
+	return false;
+}
+
+int em_sys_close(int fd)
+{
+	for (size_t i = 0; i < EM_FDS_MAX; i++) {
+		int mine = fd + 1;
+		atomic_compare_exchange_strong(&sys.owned[i], &mine, 0);
+	}
+	return (int)CALL1(SYS_close, fd);
+}
+
+int em_sys_raise_fd(int fd)
+{
+	struct rlimit lim;
+	int floor = EM_FD_FLOOR;
+
+	if (CALL4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &lim) == 0 &&
+	    lim.rlim_cur < EM_FD_FLOOR + 64)
+		floor = lim.rlim_cur > 128 ? (int)lim.rlim_cur - 64 : 3;
+	long up = CALL3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, floor);
+	if (up >= 0) {
+		CALL1(SYS_close, fd);
+		fd = (int)up;
+	}
+	own_fd(fd);
+	return fd;
+}
+
+int em_sys_place_stub(uintptr_t addr)
+{
+	long p = CALL6(SYS_mmap, addr, EM_PAGE_BYTES, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (p < 0)
+		return (int)p;
+	memcpy((void *)p, em_arch_stub_code, EM_ARCH_STUB_BYTES);
+	int ret = em_sys_protect((uintptr_t)p, EM_PAGE_BYTES, PROT_READ | PROT_EXEC);
+	if (ret == 0)
+		em_arch_stub = (const void *)p;
+	return ret;
+}
+
+/* ---- userfaultfd ----------------------------------------------------- */
+
+static int open_uffd(void)
+{
+	int flags = O_CLOEXEC | O_NONBLOCK;
+	long fd = CALL1(SYS_userfaultfd, flags | UFFD_USER_MODE_ONLY);
+
+	if (fd == -EINVAL) /* before 5.11: allowed only with the sysctl set */
+		fd = CALL1(SYS_userfaultfd, flags);
+	return (int)fd;
+}
+
+static int start_uffd(int fd, uint64_t features)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
+
+	return (int)CALL3(SYS_ioctl, fd, UFFDIO_API, &api);
+}
+
+/* The vectored drop is tried on a page of our own: versions do not tell. */
+static bool probe_vector_drop(void)
+{
+	char *page = em_sys_alloc(EM_PAGE_BYTES);
+	struct iovec run = { page, EM_PAGE_BYTES };
+	bool works = false;
+
+	if (!page)
+		return false;
+	sys.pidfd = PIDFD_SELF_THREAD_GROUP;
+	for (int attempt = 0; attempt < 2 && !works; attempt++) {
+		*page = 1;
+		works = CALL5(SYS_process_madvise, sys.pidfd, &run, 1,
+			      MADV_DONTNEED, 0) == (long)EM_PAGE_BYTES && *page == 0;
+		if (!works && attempt == 0) {
+			long fd = CALL2(SYS_pidfd_open, CALL0(SYS_getpid), 0);
+			if (fd < 0)
+				break;
+			sys.pidfd = em_sys_raise_fd((int)fd);
+		}
+	}
+	em_sys_dealloc(page, EM_PAGE_BYTES);
+	return works;
+}
+
+int em_sys_uffd_open(struct em_sys_features *features)
+{
+	const uint64_t needed = UFFD_FEATURE_SIGBUS | UFFD_FEATURE_PAGEFAULT_FLAG_WP;
+	int fd = open_uffd();
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	features->move = true;
+	ret = start_uffd(fd, needed | UFFD_FEATURE_MOVE);
+	if (ret < 0) { /* a refused handshake spoils the descriptor */
+		features->move = false;
+		CALL1(SYS_close, fd);
+		fd = open_uffd();
+		if (fd < 0)
+			return fd;
+		ret = start_uffd(fd, needed);
+	}
+	if (ret < 0) {
+		CALL1(SYS_close, fd);
+		return ret;
+	}
+	sys.uffd = em_sys_raise_fd(fd);
+	CALL3(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+	sys.vector_drop = features->vector_drop = probe_vector_drop();
+	return 0;
+}
+
+int em_sys_uffd_register(uintptr_t addr, size_t bytes)
+{
+	struct uffdio_register reg = {
+		.range = { addr, bytes },
+		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
+	};
+
+	return (int)CALL3(SYS_ioctl, sys.uffd, UFFDIO_REGISTER, &reg);
+}
+
+long em_sys_copy_in(uintptr_t dst, const void *src, size_t bytes, bool protect)
+{
+	for (;;) {
+		struct uffdio_copy copy = {
+			.dst = dst,
+			.src = (uintptr_t)src,
+			.len = bytes,
+			.mode = UFFDIO_COPY_MODE_DONTWAKE |
+				(protect ? UFFDIO_COPY_MODE_WP : 0),
+		};
+		long ret = CALL3(SYS_ioctl, sys.uffd, UFFDIO_COPY, &copy);
+
+		if (ret == 0)
+			return (long)bytes;
+		if (copy.copy > 0)
+			return copy.copy;
+		if (ret != -EAGAIN && ret != -EINTR)
+			return ret;
+		em_sys_yield();
+	}
+}
+
+long em_sys_move(uintptr_t dst, uintptr_t src, size_t bytes)
+{
+	for (int tries = 0;; tries++) {
+		struct uffdio_move move = {
+			.dst = dst, .src = src, .len = bytes,
+			.mode = UFFDIO_MOVE_MODE_DONTWAKE,
+		};
+		long ret = CALL3(SYS_ioctl, sys.uffd, UFFDIO_MOVE, &move);
+
+		if (ret == 0)
+			return (long)bytes;
+		if (move.move > 0)
+			return move.move;
+		if ((ret != -EAGAIN && ret != -EINTR) || tries > 1000)
+			return ret;
+		em_sys_yield();
+	}
+}
+
+int em_sys_write_protect(uintptr_t addr, size_t bytes, bool on)
+{
+	for (;;) {
+		struct uffdio_writeprotect wp = {
+			.range = { addr, bytes },
+			.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP
+				   : UFFDIO_WRITEPROTECT_MODE_DONTWAKE,
+		};
+		long ret = CALL3(SYS_ioctl, sys.uffd, UFFDIO_WRITEPROTECT, &wp);
+
+		if (ret != -EAGAIN && ret != -EINTR)
+			return (int)ret;
+		em_sys_yield();
+	}
+}
+
+/* Drops the runs of one vector; returns how many are gone. */
+static size_t drop_vector(const struct iovec *runs, size_t count)
+{
+	long done = CALL5(SYS_process_madvise, sys.pidfd, runs, count,
+			  MADV_DONTNEED, 0);
+	size_t i = 0;
+
+	while (i < count && done >= (long)runs[i].iov_len)
+		done -= (long)runs[i++].iov_len;
+	return i;
+}
+
+int em_sys_drop(const struct iovec *runs, size_t count, size_t *done)
+{
+	size_t i = 0;
+
+	while (i < count) {
+		if (sys.vector_drop && count - i > 1) {
+			i += drop_vector(runs + i, em_min(count - i, IOV_MAX));
+			if (i == count)
+				break;
+		}
+		/* A run that the vector stopped at is tried alone for its error. */
+		int ret = em_sys_discard((uintptr_t)runs[i].iov_base, runs[i].iov_len);
+		if (ret < 0) {
+			*done = i;
+			return ret;
+		}
+		i++;
+	}
+	*done = count;
+	return 0;
+}
+
+int em_sys_peek(void *dst, uintptr_t src, size_t bytes)
+{
+	if (!sys.mem) {
+		long fd = CALL4(SYS_openat, AT_FDCWD, "/proc/self/mem",
+				O_RDONLY | O_CLOEXEC, 0);
+		if (fd < 0)
+			return (int)fd;
+		sys.mem = em_sys_raise_fd((int)fd);
+	}
+	long n = CALL4(SYS_pread64, sys.mem, dst, bytes, src);
+	return n == (long)bytes ? 0 : n < 0 ? (int)n : -EFAULT;
+}
+
+/* ---- memory ---------------------------------------------------------- */
+
+void *em_sys_alloc(size_t bytes)
+{
+	long p = CALL6(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p < 0 && p > -4096 ? NULL : (void *)p;
+}
+
+void em_sys_dealloc(void *p, size_t bytes)
+{
+	CALL2(SYS_munmap, p, bytes);
+}
+
+int em_sys_reserve(uintptr_t addr, size_t bytes)
+{
+	long p = CALL6(SYS_mmap, addr, bytes, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+		       MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (p < 0 && p > -4096)
+		return (int)p;
+	if ((uintptr_t)p != addr) { /* kernels before 4.17 take it as a hint */
+		em_sys_dealloc((void *)p, bytes);
+		return -EEXIST;
+	}
+	CALL3(SYS_madvise, addr, bytes, MADV_NOHUGEPAGE);
+	return 0;
+}
+
+int em_sys_protect(uintptr_t addr, size_t bytes, int prot)
+{
+	return (int)CALL3(SYS_mprotect, addr, bytes, prot);
+}
+
+int em_sys_discard(uintptr_t addr, size_t bytes)
+{
+	return (int)CALL3(SYS_madvise, addr, bytes, MADV_DONTNEED);
+}
+
+/* ---- files, time, threads -------------------------------------------- */
+
+long em_sys_pread(int fd, void *buf, size_t bytes, uint64_t offset)
+{
+	return CALL4(SYS_pread64, fd, buf, bytes, offset);
+}
+
+long em_sys_pwrite(int fd, const void *buf, size_t bytes, uint64_t offset)
+{
+	return CALL4(SYS_pwrite64, fd, buf, bytes, offset);
+}
+
+/* Shared futexes: a word may lie in the segment. The difference is not felt. */
+void em_sys_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns)
+{
+	struct timespec ts = { (time_t)(timeout_ns / 1000000000u),
+			       (long)(timeout_ns % 1000000000u) };
+
+	CALL4(SYS_futex, word, FUTEX_WAIT, value, timeout_ns ? &ts : NULL);
+}
+
+void em_sys_wake(_Atomic uint32_t *word, int count)
+{
+	CALL3(SYS_futex, word, FUTEX_WAKE, count);
+}
+
+void em_sys_membarrier(void)
+{
+	CALL3(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+}
+
+void em_sys_yield(void)
+{
+	CALL0(SYS_sched_yield);
+}
+
+uint64_t em_sys_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts); /* vdso: signal-safe, no call */
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+pid_t em_sys_tid(void)
+{
+	return (pid_t)CALL0(SYS_gettid);
+}
+
+bool em_sys_thread_alive(pid_t tid)
+{
+	return CALL3(SYS_tgkill, CALL0(SYS_getpid), tid, 0) == 0;
+}
+
+/* The kernel's signal set is one word; glibc's is larger. */
+void em_sys_block_signals(sigset_t *old)
+{
+	uint64_t set = ~0ull;
+
+	set &= ~(1ull << (SIGBUS - 1) | 1ull << (SIGSYS - 1) |
+		 1ull << (SIGSEGV - 1) | 1ull << (SIGILL - 1) |
+		 1ull << (SIGFPE - 1) | 1ull << (SIGTRAP - 1));
+	CALL4(SYS_rt_sigprocmask, SIG_SETMASK, &set, old, sizeof(set));
+}
+
+void em_sys_restore_signals(const sigset_t *old)
+{
+	CALL4(SYS_rt_sigprocmask, SIG_SETMASK, old, NULL, sizeof(uint64_t));
+}
+
+void em_sys_forked(void)
+{
+	if (sys.uffd >= 0)
+		em_sys_close(sys.uffd);
+	if (sys.pidfd >= 0)
+		em_sys_close(sys.pidfd);
+	if (sys.mem > 0)
+		em_sys_close(sys.mem);
+	sys.uffd = sys.pidfd = -1;
+	sys.mem = 0;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sys: the seam to the kernel.
+ *
+ * Every system call of the core goes through here; unit tests link a fake
+ * (tests/unit/fake_sys.c) in its place, so that they need no userfaultfd.
+ * All functions return >= 0 or -errno, never touch errno, never allocate and
+ * may run in a signal handler.
+ */
+#ifndef EM_SYS_H
+#define EM_SYS_H
+
+#include "util.h"
+#include <signal.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* What this kernel can do; filled by em_sys_uffd_open(). */
+struct em_sys_features {
+	bool move;        /* UFFDIO_MOVE, Linux 6.8 */
+	bool vector_drop; /* process_madvise(DONTNEED) on oneself, Linux 6.13 */
+};
+
+/*
+ * Puts the instruction that all our system calls are made from on a page of
+ * its own at addr. First of all: a filter inherited from the program before
+ * (net.c) lets only that one through. 0 or -errno.
+ */
+int em_sys_place_stub(uintptr_t addr);
+
+/* Opens a userfaultfd that raises SIGBUS. Once a process, again after fork. */
+int em_sys_uffd_open(struct em_sys_features *features);
+/* Registers a range for missing and write-protect faults. */
+int em_sys_uffd_register(uintptr_t addr, size_t bytes);
+/*
+ * Maps bytes of src at dst, write-protected or not. Returns the bytes mapped,
+ * which may be fewer; -EEXIST when the first page is mapped already, -ENOENT
+ * when there is no registered mapping. Waits out -EAGAIN.
+ */
+long em_sys_copy_in(uintptr_t dst, const void *src, size_t bytes, bool protect);
+/* Moves whole pages out of src into empty dst, as em_sys_copy_in returns. */
+long em_sys_move(uintptr_t dst, uintptr_t src, size_t bytes);
+int em_sys_write_protect(uintptr_t addr, size_t bytes, bool on);
+/*
+ * Drops runs of pages from the program's map. Returns 0, or -errno; then
+ * *done says how many of the runs, from the first, are gone.
+ */
+int em_sys_drop(const struct iovec *runs, size_t count, size_t *done);
+/* Reads memory of our own that the program made unreadable (PROT_NONE). */
+int em_sys_peek(void *dst, uintptr_t src, size_t bytes);
+
+/* Anonymous memory of the library's own, zeroed, never managed; NULL if none. */
+void *em_sys_alloc(size_t bytes);
+void em_sys_dealloc(void *p, size_t bytes);
+int em_sys_reserve(uintptr_t addr, size_t bytes); /* PROT_NONE, exactly there */
+int em_sys_protect(uintptr_t addr, size_t bytes, int prot);
+int em_sys_discard(uintptr_t addr, size_t bytes); /* MADV_DONTNEED */
+
+long em_sys_pread(int fd, void *buf, size_t bytes, uint64_t offset);
+long em_sys_pwrite(int fd, const void *buf, size_t bytes, uint64_t offset);
+int em_sys_close(int fd);
+/* Moves a descriptor out of the program's way, close-on-exec. */
+int em_sys_raise_fd(int fd);
+
+/* Waits while *word == value, at most timeout_ns (0: forever). */
+void em_sys_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns);
+void em_sys_wake(_Atomic uint32_t *word, int count);
+/* Every other thread of the process executes a full barrier. */
+void em_sys_membarrier(void);
+void em_sys_yield(void);
+uint64_t em_sys_now_ns(void);
+pid_t em_sys_tid(void);
+bool em_sys_thread_alive(pid_t tid);
+/* Blocks all signals but those that stand for faults; old may be NULL. */
+void em_sys_block_signals(sigset_t *old);
+void em_sys_restore_signals(const sigset_t *old);
+
+/* After fork, in the child: forget descriptors that belong to the parent. */
+void em_sys_forked(void);
+/* Whether fd is one of ours, which the program must not close. */
+bool em_sys_owns_fd(int fd);
+
+#endif

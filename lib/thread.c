@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+#include "thread.h"
+#include "lock.h"
+#include "log.h"
+#include "stats.h"
+#include <errno.h>
+#include <string.h>
+
+#define EM_THREADS_MAX 16384u
+
+static struct {
+	struct em_thread *records;
+	_Atomic uint32_t used;    /* records below this were ever claimed */
+	_Atomic uint32_t live;
+	_Atomic uint32_t gate_shut;
+} threads;
+
+EM_TLS struct em_thread *self;
+
+int em_threads_init(void)
+{
+	threads.records = em_sys_alloc(EM_THREADS_MAX * sizeof(struct em_thread));
+	return threads.records ? 0 : -ENOMEM;
+}
+
+static void adopt(struct em_thread *t)
+{
+	atomic_store(&t->hazard_count, 0);
+	atomic_store(&t->in_fault, 0);
+	memset(t->streams, 0, sizeof(t->streams));
+	em_stats_use_shard((unsigned int)(t - threads.records));
+	em_gauge(&em_segment->threads, atomic_fetch_add(&threads.live, 1) + 1);
+	self = t;
+}
+
+static bool claim(uint32_t i, pid_t expected)
+{
+	return atomic_compare_exchange_strong(&threads.records[i].tid, &expected,
+					      em_sys_tid());
+}
+
+/* Threads made by a bare clone(2) leave without saying so. */
+static struct em_thread *take_from_dead(void)
+{
+	for (uint32_t i = 0; i < EM_THREADS_MAX; i++) {
+		pid_t tid = atomic_load(&threads.records[i].tid);
+		if (!em_sys_thread_alive(tid) && claim(i, tid)) {
+			atomic_fetch_sub(&threads.live, 1);
+			return &threads.records[i];
+		}
+	}
+	em_panic("more than %u threads at once", EM_THREADS_MAX);
+}
+
+static struct em_thread *find_record(void)
+{
+	uint32_t used = atomic_load(&threads.used);
+
+	for (uint32_t i = 0; i < used; i++)
+		if (!atomic_load_explicit(&threads.records[i].tid,
+					  memory_order_relaxed) && claim(i, 0))
+			return &threads.records[i];
+	while ((used = atomic_fetch_add(&threads.used, 1)) < EM_THREADS_MAX)
+		if (claim(used, 0))
+			return &threads.records[used];
+	atomic_store(&threads.used, EM_THREADS_MAX);
+	return take_from_dead();
+}
+
+struct em_thread *em_thread_self(void)
+{
+	if (em_unlikely(!self)) {
+		sigset_t old;
+		em_sys_block_signals(&old); /* two claims by one thread */
+		if (!self)
+			adopt(find_record());
+		em_sys_restore_signals(&old);
+	}
+	return self;
+}
+
+void em_thread_leave(void)
+{
+	struct em_thread *t = self;
+
+	if (!t)
+		return;
+	self = NULL;
+	atomic_store(&t->hazard_count, 0);
+	em_gauge(&em_segment->threads, atomic_fetch_sub(&threads.live, 1) - 1);
+	atomic_store(&t->tid, 0);
+}
+
+void em_threads_visit(void (*visit)(struct em_thread *t, void *arg), void *arg)
+{
+	uint32_t used = (uint32_t)em_min(atomic_load(&threads.used), EM_THREADS_MAX);
+
+	for (uint32_t i = 0; i < used; i++)
+		visit(&threads.records[i], arg);
+}
+
+static void forget_thread(struct em_thread *t, void *arg)
+{
+	(void)arg;
+	if (t == self) {
+		atomic_store(&t->tid, em_sys_tid());
+		return;
+	}
+	atomic_store(&t->hazard_count, 0);
+	atomic_store(&t->in_fault, 0);
+	atomic_store(&t->tid, 0);
+}
+
+void em_threads_forked(void)
+{
+	em_threads_visit(forget_thread, NULL);
+	atomic_store(&threads.live, self ? 1 : 0);
+	atomic_store(&threads.gate_shut, 0);
+	em_gauge(&em_segment->threads, self ? 1 : 0);
+}
+
+/* ---- hazards --------------------------------------------------------- */
+
+uint32_t em_hazard_mark(void)
+{
+	return atomic_load_explicit(&em_thread_self()->hazard_count,
+				    memory_order_relaxed);
+}
+
+void em_hazard_add(uintptr_t start, uintptr_t end)
+{
+	struct em_thread *t = em_thread_self();
+	uint32_t n = atomic_load_explicit(&t->hazard_count, memory_order_relaxed);
+
+	if (em_likely(n < EM_HAZARDS)) {
+		t->hazards[n] = (struct em_range){ start, end };
+		atomic_store_explicit(&t->hazard_count, n + 1, memory_order_release);
+	} else {
+		struct em_range *last = &t->hazards[EM_HAZARDS - 1];
+		*last = (struct em_range){ em_min(last->start, start),
+					   em_max(last->end, end) };
+	}
+	/* Pairs with the membarrier in em_hazards_collect(). */
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+void em_hazard_drop(uint32_t mark)
+{
+	atomic_store_explicit(&self->hazard_count, mark, memory_order_release);
+}
+
+struct collector {
+	struct em_range *out;
+	size_t count, max;
+};
+
+static void collect(struct em_thread *t, void *arg)
+{
+	struct collector *c = arg;
+	uint32_t n = atomic_load_explicit(&t->hazard_count, memory_order_acquire);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct em_range r = t->hazards[i];
+		if (c->count < c->max) {
+			c->out[c->count++] = r;
+			continue;
+		}
+		struct em_range *last = &c->out[c->max - 1];
+		*last = (struct em_range){ em_min(last->start, r.start),
+					   em_max(last->end, r.end) };
+	}
+}
+
+size_t em_hazards_collect(struct em_range *out, size_t max)
+{
+	struct collector c = { out, 0, max };
+
+	em_sys_membarrier();
+	em_threads_visit(collect, &c);
+	return c.count;
+}
+
+/* ---- the gate -------------------------------------------------------- */
+
+void em_gate_enter(struct em_thread *t)
+{
+	for (;;) {
+		atomic_store_explicit(&t->in_fault, 1, memory_order_relaxed);
+		/* Pairs with the membarrier in em_gate_close(). */
+		atomic_signal_fence(memory_order_seq_cst);
+		if (em_likely(!atomic_load_explicit(&threads.gate_shut,
+						    memory_order_acquire)))
+			return;
+		atomic_store_explicit(&t->in_fault, 0, memory_order_release);
+		em_sys_wait(&threads.gate_shut, 1, 0);
+	}
+}
+
+void em_gate_leave(struct em_thread *t)
+{
+	atomic_store_explicit(&t->in_fault, 0, memory_order_release);
+}
+
+static void wait_outside(struct em_thread *t, void *arg)
+{
+	(void)arg;
+	while (t != self && atomic_load_explicit(&t->in_fault, memory_order_acquire))
+		em_sys_yield();
+}
+
+void em_gate_close(void)
+{
+	atomic_store(&threads.gate_shut, 1);
+	em_sys_membarrier();
+	em_threads_visit(wait_outside, NULL);
+}
+
+void em_gate_open(void)
+{
+	atomic_store(&threads.gate_shut, 0);
+	em_sys_wake(&threads.gate_shut, INT32_MAX);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * thread: what the library keeps for each thread of the program.
+ *
+ * A record is claimed when a thread first needs one (possibly in the fault
+ * handler) and never moves, so that reclaim can look at all of them without a
+ * lock. It holds:
+ *
+ *   hazards   ranges that the kernel is working on for this thread: pages in
+ *             them must not leave. Published with plain stores; reclaim makes
+ *             them visible with membarrier(2) before it looks, so the fast
+ *             path of a wrapped system call costs no fence.
+ *   gate      whether the thread is inside the fault path; fork closes the
+ *             gate to copy tables in which no page is half way.
+ *   streams   where sequential faults of this thread are expected next.
+ *   events    what the policy has not been told yet.
+ */
+#ifndef EM_THREAD_H
+#define EM_THREAD_H
+
+#include "util.h"
+#include <sys/types.h>
+
+#define EM_HAZARDS 60
+#define EM_STREAMS 4
+#define EM_EVENTS 64u /* a power of two */
+
+struct em_range {
+	uintptr_t start, end;
+};
+
+struct em_stream {
+	uint64_t next;      /* page that would continue it */
+	uint32_t run_pages; /* how many to map then */
+	uint32_t used;      /* clock of the thread's faults, for replacement */
+};
+
+struct em_thread {
+	_Atomic pid_t tid;          /* 0: free. Claimed by CAS */
+	_Atomic uint32_t in_fault;  /* written by the thread, read by fork */
+	_Atomic uint32_t hazard_count; /* written by the thread, read by reclaim */
+	struct em_range hazards[EM_HAZARDS];
+
+	struct em_stream streams[EM_STREAMS];
+	uint32_t fault_clock;
+	uint64_t last_stale;        /* page of the last fault on a resident page */
+	uint32_t stale_count;
+
+	/* A ring: the thread writes head, the holder of the policy lock tail. */
+	_Atomic uint32_t event_head, event_tail;
+	uint64_t events[EM_EVENTS];
+
+	_Alignas(4096) unsigned char page[4096]; /* a single page being read */
+};
+
+/* Reserves the records. 0 or -errno. */
+int em_threads_init(void);
+/* In a forked child: only the caller is left. */
+void em_threads_forked(void);
+
+/* The caller's record, claimed if need be. EM_HANDLER */
+struct em_thread *em_thread_self(void);
+/* Gives the caller's record back, when the thread ends. */
+void em_thread_leave(void);
+/* Calls visit for every record in use. EM_HANDLER */
+void em_threads_visit(void (*visit)(struct em_thread *t, void *arg), void *arg);
+
+/* ---- hazards --------------------------------------------------------- */
+
+/*
+ * Publishes a range; nested publications pile up and are taken back together:
+ *	mark = em_hazard_mark();  em_hazard_add(...);  ...  em_hazard_drop(mark);
+ * When the record is full the last range grows to span the new one: more is
+ * kept than needed, never less. EM_HANDLER
+ */
+uint32_t em_hazard_mark(void);
+void em_hazard_add(uintptr_t start, uintptr_t end);
+void em_hazard_drop(uint32_t mark);
+
+/*
+ * All ranges in use by any thread, after a membarrier. Returns how many; at
+ * most max, the last one spanning the rest. For reclaim. EM_HANDLER
+ */
+size_t em_hazards_collect(struct em_range *out, size_t max);
+
+/* ---- the gate -------------------------------------------------------- */
+
+/* Around everything that owns a page in LOADING. May wait for a fork. */
+void em_gate_enter(struct em_thread *t);
+void em_gate_leave(struct em_thread *t);
+/* Closes the gate and waits until nobody is inside. EM_BLOCKS */
+void em_gate_close(void);
+void em_gate_open(void);
+
+#endif

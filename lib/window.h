@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * window: the one range of addresses in which all managed memory lives, and
+ * the tables that describe it.
+ *
+ *   EM_TABLE_BASE   header | regions | blocks | granules | pages   (a memfd)
+ *   EM_POLICY_BASE  what the eviction policy keeps for each granule
+ *   EM_STUB_BASE    the page with the one system call instruction (net.c)
+ *   EM_WINDOW_BASE  the window: up to 4 TiB, reserved, registered as a whole
+ *
+ * All bases are constants, so "is this address ours" is one subtraction and
+ * one compare, and a page's word is found by arithmetic: no hash, no lock, no
+ * load. They lie above the 46 bits that V8 draws its hints from, below the
+ * 0x55.. where position-independent programs start and away from the shadow
+ * ranges of the sanitizers. The price is that the window is not randomised.
+ *
+ * The tables are shared memory, so that `extmem dump` reads them without
+ * stopping the program; after a fork the child gets a copy of its own
+ * (em_window_forked). They cost 8 bytes a page plus 4 a granule, and only for
+ * blocks of 2 MiB in which a page was ever touched.
+ */
+#ifndef EM_WINDOW_H
+#define EM_WINDOW_H
+
+#include "segment.h"
+#include "util.h"
+
+#define EM_POLICY_BASE 0x460000000000ul
+#define EM_TABLE_BASE 0x470000000000ul
+#define EM_STUB_BASE 0x47fffffff000ul
+#define EM_WINDOW_BASE 0x480000000000ul
+#define EM_WINDOW_MAX (1ul << 42)
+#define EM_WINDOW_MIN (1ul << 36)
+
+/* Layout of the table file for the largest window; sparse. */
+#define EM_TABLE_REGIONS 4096ul
+#define EM_TABLE_BLOCKS (16ul << 20)
+#define EM_TABLE_GRANULES (32ul << 20)
+#define EM_TABLE_PAGES (8ul << 30)
+#define EM_TABLE_BYTES (16ul << 30)
+
+typedef _Atomic uint64_t em_word;
+
+#define em_table ((struct em_table_header *)EM_TABLE_BASE)
+#define em_regions ((struct em_region *)(EM_TABLE_BASE + EM_TABLE_REGIONS))
+#define em_blocks ((_Atomic uint32_t *)(EM_TABLE_BASE + EM_TABLE_BLOCKS))
+#define em_granules ((_Atomic uint32_t *)(EM_TABLE_BASE + EM_TABLE_GRANULES))
+#define em_pages ((em_word *)(EM_TABLE_BASE + EM_TABLE_PAGES))
+
+/* Bytes of the window in this process; 0 until em_window_init succeeded. */
+size_t em_window_bytes(void);
+
+/*
+ * Reserves and registers the window and makes the tables. granule_pages: a
+ * power of two, 1 to 64. Returns 0 or -errno; nothing is left behind then.
+ */
+int em_window_init(unsigned int granule_pages);
+/*
+ * In a forked child: gives it tables of its own with the parent's contents,
+ * and registers the window with the child's userfaultfd. 0 or -errno.
+ */
+int em_window_forked(void);
+
+/* log2 of the pages of a granule. */
+unsigned int em_granule_shift(void);
+
+static inline bool em_in_window(uintptr_t addr)
+{
+	return addr - EM_WINDOW_BASE < EM_WINDOW_MAX;
+}
+
+/* Whether any byte of [addr, addr + bytes) lies in the window. */
+static inline bool em_touches_window(uintptr_t addr, size_t bytes)
+{
+	return addr < EM_WINDOW_BASE + EM_WINDOW_MAX &&
+	       bytes > 0 && addr + bytes - 1 >= EM_WINDOW_BASE;
+}
+
+static inline uint64_t em_page_of(uintptr_t addr)
+{
+	return (addr - EM_WINDOW_BASE) >> EM_PAGE_SHIFT;
+}
+
+static inline uintptr_t em_page_addr(uint64_t page)
+{
+	return EM_WINDOW_BASE + (page << EM_PAGE_SHIFT);
+}
+
+static inline uint64_t em_block_of_page(uint64_t page)
+{
+	return page / EM_BLOCK_PAGES;
+}
+
+#endif
