@@ -34,7 +34,7 @@ int cmd_fail(int code, char *err, size_t err_bytes, const char *format, ...)
 
 /*
  * Where things are. In a build tree (the dispatcher's folder has cmd/ and
- * lib/.libs/ in it) the paths of that tree, otherwise those of the
+ * lib/ in it) the paths of that tree, otherwise those of the
  * installation; EXTMEM_EXEC_PATH, EXTMEM_LIBRARY and EXTMEM_POLICY_PATH
  * win over both. Never NULL; the result is static.
  */

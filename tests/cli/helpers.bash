@@ -11,6 +11,8 @@ SOURCE=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 
 common_setup() {
 	unset EXTMEM_CONFIG EXTMEM_STATS EXTMEM_LIBRARY EXTMEM_POLICY_PATH LD_PRELOAD
+	# Commands built with a sanitizer run with LD_PRELOAD set, too.
+	export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
 	scratch=$(mktemp -d /var/tmp/extmem-cli.XXXXXX)
 	chmod 755 "$scratch"
 	children=()
