@@ -404,6 +404,26 @@ refused() {
 	[ "$peak" -le $((32 << 20)) ]
 }
 
+@test "a program forks while most of its memory is on disk" {
+	need_paging
+	status=0
+	timeout -s KILL 60 "$EXTMEM" run --limit 16M --swap "$scratch" -- perl -e '
+		my @a = map { $_ x 1000 } 1 .. 12000;
+		my $sum = sub { my $n = 0; $n += unpack("%32C*", $_) for @a; $n };
+		my $before = $sum->();
+		for (1 .. 3) {
+			my $child = fork // die;
+			exit($sum->() == $before ? 7 : 1) if !$child;
+			exit 2 if $sum->() != $before;
+			waitpid($child, 0);
+			exit 3 if $? >> 8 != 7;
+		}
+	' 2>"$scratch/stderr" 3>&- || status=$?
+	stderr=$(cat "$scratch/stderr")
+	expect_status 0
+	[ -z "$stderr" ]
+}
+
 @test "it works from any folder, and for a user without privilege" {
 	need_paging
 	need_root
