@@ -21,6 +21,8 @@ extern const char em_arch_stub_code[];
 
 /* See arch.S. bytes: a multiple of 8. */
 int em_arch_copy(void *dst, const void *src, size_t bytes);
+/* Writes the byte at p back to itself, atomically; -1 when it is not there. */
+int em_arch_touch(void *p);
 extern const char em_arch_copy_begin[], em_arch_copy_end[], em_arch_copy_failed[];
 
 /* What the processor said of a page fault. */
@@ -34,7 +36,7 @@ static inline bool em_arch_fault_is_protection(const ucontext_t *uc)
 	return uc->uc_mcontext.gregs[REG_ERR] & 1;
 }
 
-/* Whether a fault came from em_arch_copy; if so, makes it return -1. */
+/* Whether a fault came from one of these two; if so, makes it return -1. */
 static inline bool em_arch_copy_fixup(ucontext_t *uc)
 {
 	greg_t *ip = &uc->uc_mcontext.gregs[REG_RIP];

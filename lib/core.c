@@ -32,9 +32,9 @@ static struct {
 	pid_t reporter;    /* the process that `extmem run` became */
 	pid_t pid;
 	sigset_t fork_mask;
-	int fork_pipe[2];
+	int fork_pipe[2];  /* of the fork under way */
 	_Atomic bool reported;
-} core = { .fork_pipe = { -1, -1 } };
+} core;
 
 bool em_core_active(void)
 {
@@ -194,43 +194,47 @@ bool em_core_start(const struct em_core_hooks *hooks)
 
 /*
  * At the moment of the fork no page is half way, no write is under way and no
- * table changes: then the child's copies of all of it are whole.
+ * table changes, and it stays so until the child has copied the tables, which
+ * are shared memory: the parent waits for a byte in the pipe. After that the
+ * pipe's only use is to close when the child is gone.
  */
 void em_core_fork_prepare(void)
 {
+	int fds[2];
+
 	em_sys_block_signals(&core.fork_mask);
 	em_reclaim_lock();
 	em_map_lock();
 	em_gate_close();
-	em_policy_lock();
 	em_standby_drain();
-	core.fork_pipe[0] = core.fork_pipe[1] = -1;
-	if (!em_slots_used())
-		return;
-	int fds[2];
 	if (em_syscall(SYS_pipe2, (long)fds, O_CLOEXEC, 0, 0, 0, 0) < 0)
 		em_panic("fork: no file descriptor to watch the child with");
 	core.fork_pipe[0] = em_sys_raise_fd(fds[0]);
 	core.fork_pipe[1] = em_sys_raise_fd(fds[1]);
-	if (em_slots_pin(core.fork_pipe[0]) < 0)
-		em_panic("fork: more children than can be watched at once");
 }
 
 static void release_fork_locks(void)
 {
-	em_policy_unlock();
 	em_gate_open();
 	em_map_unlock();
 	em_reclaim_unlock();
 	em_sys_restore_signals(&core.fork_mask);
 }
 
-/* When there was no fork after all, the pipe's only writer closes here. */
-void em_core_fork_parent(bool forked)
+/* A child that died early, or never was, ends the wait as well. */
+void em_core_fork_parent(void)
 {
-	(void)forked;
-	if (core.fork_pipe[1] >= 0)
-		em_sys_close(core.fork_pipe[1]);
+	char byte;
+	long n;
+
+	em_sys_close(core.fork_pipe[1]);
+	do {
+		n = em_syscall(SYS_read, core.fork_pipe[0], (long)&byte, 1, 0, 0, 0);
+	} while (n == -EINTR);
+	if (n != 1 || !em_slots_used())
+		em_sys_close(core.fork_pipe[0]);
+	else if (em_slots_pin(core.fork_pipe[0]) < 0)
+		em_panic("fork: more children than can be watched at once");
 	release_fork_locks();
 }
 
@@ -281,6 +285,8 @@ void em_core_fork_child(void)
 	em_standby_forked();
 	dirty_clean_pages();
 	em_reclaim_forked();
+	em_syscall(SYS_write, core.fork_pipe[1], (long)"", 1, 0, 0, 0);
+	em_sys_close(core.fork_pipe[0]);
 	release_fork_locks(); /* the writing end of the pipe stays open: we live */
 }
 

@@ -30,7 +30,7 @@ const struct em_config *em_core_config(void);
 
 /* Around fork, in this order; signals are blocked in between. */
 void em_core_fork_prepare(void);
-void em_core_fork_parent(bool forked);
+void em_core_fork_parent(void);
 void em_core_fork_child(void);
 
 /* The last figures, when the process ends: EXTMEM_STATS names the file. */

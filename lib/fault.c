@@ -231,7 +231,8 @@ static uint64_t settle_page(struct run *r, uint32_t i, bool protect)
 	bool clean = false;
 
 	if (r->from == EM_PAGE_STANDBY) {
-		clean = em_standby_take(w, protect);
+		clean = protect;
+		em_standby_take(w, clean);
 	} else if (r->from == EM_PAGE_STORED) {
 		em_uncount(&em_segment->stored_pages, 1);
 		clean = protect;
@@ -251,12 +252,26 @@ static void publish(struct run *r, uint32_t from, uint32_t to, bool protect)
 }
 
 /*
+ * Whether the store has, or will keep, the bytes of the whole run. Of a buffer
+ * whose write is under way nobody knows yet that it will end well.
+ */
+static bool may_stay_clean(const struct run *r)
+{
+	if (r->from != EM_PAGE_STANDBY)
+		return r->from == EM_PAGE_STORED;
+	for (uint32_t i = 0; i < r->count; i++)
+		if (!em_standby_is_written(em_word_buffer(r->words[i])))
+			return false;
+	return true;
+}
+
+/*
  * Maps what is owned. Pages are published as they get mapped; what the kernel
  * does not take goes back to what it was.
  */
 static int map_run(struct run *r, const void *contents)
 {
-	bool protect = !r->write && r->from != EM_PAGE_UNTOUCHED;
+	bool protect = !r->write && may_stay_clean(r);
 	uint32_t done = 0;
 
 	while (done < r->count) {
@@ -361,14 +376,15 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 	r.spare = take_credits(stream->run_pages);
 	em_gate_enter(self);
 	owned = own_run(&r, w);
-	if (owned)
+	if (owned) {
 		outcome = load_owned(&r);
+		tell_policy(&r);
+	}
 	em_gate_leave(self);
 	em_credits_give(r.spare);
 	if (!owned)
 		return outcome; /* the caller looks again */
 	count_run(&r);
-	tell_policy(&r);
 	stream->next = page + em_max(r.count, 1);
 	return outcome;
 }

@@ -100,6 +100,3 @@ size_t em_policy_victims(uint32_t *units, size_t max)
 	em_unlock(&policy_lock);
 	return n;
 }
-
-void em_policy_lock(void) { em_lock(&policy_lock); }
-void em_policy_unlock(void) { em_unlock(&policy_lock); }

@@ -77,8 +77,4 @@ void em_policy_tell(uint32_t unit, enum em_unit_event event);
  * how many. EM_HANDLER */
 size_t em_policy_victims(uint32_t *units, size_t max);
 
-/* Around fork, so that the lists are whole in the child. */
-void em_policy_lock(void);
-void em_policy_unlock(void);
-
 #endif

@@ -35,7 +35,7 @@ struct prey {
 	uint64_t page;
 	uint64_t word;       /* as owned */
 	uint32_t quarry;
-	uint8_t readable;
+	uint8_t prot;        /* of its region */
 	enum { STAYS, GOES, IS_ZERO } fate;
 };
 
@@ -121,7 +121,7 @@ static bool own_granule(uint32_t unit)
 		}
 		batch.pages[batch.count++] = (struct prey){
 			page, em_page_load(page) & ~EM_WORD_WAITER, q,
-			r.prot & PROT_READ ? 1 : 0, GOES
+			(uint8_t)r.prot, GOES
 		};
 	}
 	if (batch.count == before) {
@@ -295,8 +295,8 @@ static bool is_zero(const uint64_t *p)
 static void copy_page(struct prey *p, void *dst)
 {
 	const void *src = (const void *)em_page_addr(p->page);
-	int ret = p->readable ? em_arch_copy(dst, src, EM_PAGE_BYTES)
-			      : em_sys_peek(dst, (uintptr_t)src, EM_PAGE_BYTES);
+	int ret = p->prot & PROT_READ ? em_arch_copy(dst, src, EM_PAGE_BYTES)
+				     : em_sys_peek(dst, (uintptr_t)src, EM_PAGE_BYTES);
 
 	p->fate = ret < 0 || is_zero(dst) ? IS_ZERO : GOES;
 }
@@ -392,26 +392,44 @@ static void out_by_copy(void)
 }
 
 /*
- * Moves one page. What MOVE refuses for good (read-only memory) goes the way
- * of the copy, into a buffer that is as empty as MOVE wants it.
+ * A page shared with a forked child, living or dead, is busy for MOVE until it
+ * was written to. Writing back what is there breaks the sharing; a page that
+ * is still busy then is pinned, and must not leave.
  */
-static bool move_page(struct prey *p, uintptr_t dst)
+static long move_shared(const struct prey *p, uintptr_t src, uintptr_t dst)
 {
-	uintptr_t src = em_page_addr(p->page);
-	long n = em_sys_move(dst, src, EM_PAGE_BYTES);
+	if (!(p->prot & PROT_WRITE))
+		return -EINVAL;
+	em_sys_write_protect(src, EM_PAGE_BYTES, false);
+	if (em_arch_touch((void *)src) < 0)
+		return -ENOENT;
+	return em_sys_move(dst, src, EM_PAGE_BYTES);
+}
 
-	if (n > 0)
-		return true;
-	if (n != -EINVAL && n != -EPERM)
-		return n == -ENOENT && em_sys_copy_in(dst, em_zero_page(),
-						      EM_PAGE_BYTES, false) > 0;
-	if (!p->readable || em_sys_write_protect(src, EM_PAGE_BYTES, true) < 0 ||
+/* The way of the copy, into a buffer that is as empty as MOVE wants it. */
+static bool copy_and_drop(const struct prey *p, uintptr_t src, uintptr_t dst)
+{
+	if (!(p->prot & PROT_READ) || em_sys_write_protect(src, EM_PAGE_BYTES, true) < 0 ||
 	    em_sys_copy_in(dst, (void *)src, EM_PAGE_BYTES, false) < 0)
 		return false;
 	if (em_sys_discard(src, EM_PAGE_BYTES) == 0)
 		return true;
 	em_sys_discard(dst, EM_PAGE_BYTES);
 	return false;
+}
+
+static bool move_page(struct prey *p, uintptr_t dst)
+{
+	uintptr_t src = em_page_addr(p->page);
+	long n = em_sys_move(dst, src, EM_PAGE_BYTES);
+
+	if (n == -EBUSY)
+		n = move_shared(p, src, dst);
+	if (n == -ENOENT) /* dropped behind our back: it reads as zero */
+		return em_sys_copy_in(dst, em_zero_page(), EM_PAGE_BYTES, false) > 0;
+	if (n == -EINVAL || n == -EPERM) /* read-only memory */
+		return copy_and_drop(p, src, dst);
+	return n > 0;
 }
 
 /* How many pages from i on are neighbours of one kind: one MOVE. */
@@ -622,6 +640,10 @@ void em_reclaim_need_credit(void)
 	int failures = 0, error = 0;
 
 	em_count(&c->waits, 1);
+	if (em_gate_is_mine()) { /* within fork: nobody can evict now */
+		em_credits_force();
+		return;
+	}
 	while (!em_credits_take(1)) {
 		if (!em_trylock(&reclaim_lock)) {
 			em_reclaim_kick();

@@ -36,6 +36,11 @@ void *em_buffer_memory(int64_t buffer)
 	return standby.memory + ((uint64_t)buffer << EM_PAGE_SHIFT);
 }
 
+static size_t memory_bytes(void)
+{
+	return (size_t)standby.count * standby.cluster_pages << EM_PAGE_SHIFT;
+}
+
 int em_standby_init(uint64_t pages, unsigned int granule_pages, bool registered)
 {
 	unsigned int size = EM_CLUSTER_PAGES_MAX;
@@ -44,14 +49,14 @@ int em_standby_init(uint64_t pages, unsigned int granule_pages, bool registered)
 		size /= 2;
 	standby.cluster_pages = size;
 	standby.count = (uint32_t)em_clamp(pages / size, EM_CLUSTERS_MIN, EM_CLUSTERS_MAX);
-	standby.memory = em_sys_alloc((uint64_t)standby.count * size << EM_PAGE_SHIFT);
+	standby.memory = em_sys_alloc(memory_bytes());
 	standby.clusters = em_sys_alloc(standby.count * sizeof(struct em_cluster));
 	if (!standby.memory || !standby.clusters)
 		return -ENOMEM;
 	standby.registered = registered;
 	em_gauge(&em_segment->buffer_pages, (uint64_t)standby.count * size);
 	return registered ? em_sys_uffd_register((uintptr_t)standby.memory,
-			(uint64_t)standby.count * size << EM_PAGE_SHIFT) : 0;
+						 memory_bytes()) : 0;
 }
 
 /* ---- entries --------------------------------------------------------- */
@@ -100,16 +105,16 @@ void em_standby_release(uint64_t owned)
 		em_slot_give(slot);
 }
 
-bool em_standby_take(uint64_t owned, bool keep)
+bool em_standby_is_written(int64_t buffer)
 {
-	int64_t buffer = em_word_buffer(owned);
+	return atomic_load(entry_of(buffer)) & ENTRY_WRITTEN;
+}
 
+void em_standby_take(uint64_t owned, bool keep)
+{
 	em_uncount(&em_segment->standby_pages, 1);
-	/* While the write is under way nobody knows that it will end well. */
-	if (keep && atomic_load(entry_of(buffer)) & ENTRY_WRITTEN)
-		return true;
-	kill_entry(buffer, em_word_slot(owned));
-	return false;
+	if (!keep)
+		kill_entry(em_word_buffer(owned), em_word_slot(owned));
 }
 
 void em_standby_void(int64_t buffer)
@@ -292,7 +297,9 @@ void em_standby_forked(void)
 		c->count = c->dirty = 0;
 		c->state = EM_CLUSTER_FREE;
 	}
-	if (standby.registered)
-		em_sys_uffd_register((uintptr_t)standby.memory,
-			(uint64_t)standby.count * standby.cluster_pages << EM_PAGE_SHIFT);
+	if (!standby.registered)
+		return;
+	/* MOVE wants its destination empty; the contents are in the store. */
+	em_sys_discard((uintptr_t)standby.memory, memory_bytes());
+	em_sys_uffd_register((uintptr_t)standby.memory, memory_bytes());
 }

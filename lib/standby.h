@@ -84,12 +84,14 @@ void em_standby_drain(void);
  * the page is about to become something else. EM_HANDLER
  */
 void em_standby_release(uint64_t owned);
+/* Whether the store holds what is in this buffer; stays so once it is. EM_HANDLER */
+bool em_standby_is_written(int64_t buffer);
 /*
- * The page of an owned word was STANDBY and becomes resident. Returns true
- * when its slot holds the same bytes and keep was asked for: the page is
- * clean; otherwise the slot is given back. EM_HANDLER
+ * The page of an owned word was STANDBY and becomes resident. keep: it stays
+ * clean and keeps its slot, which must be written; otherwise the slot is given
+ * back. EM_HANDLER
  */
-bool em_standby_take(uint64_t owned, bool keep);
+void em_standby_take(uint64_t owned, bool keep);
 /* The page put here, in a cluster not yet submitted, stays resident after all. */
 void em_standby_void(int64_t buffer);
 /* The page in this buffer has another number now (mremap; both locks held). */

@@ -29,7 +29,7 @@
 
 static struct {
 	int uffd;
-	int pidfd;  /* or PIDFD_SELF_THREAD_GROUP */
+	int pidfd;  /* or PIDFD_SELF_THREAD */
 	int mem;    /* /proc/self/mem, opened when first needed; 0 before */
 	bool vector_drop;
 	_Atomic int owned[EM_FDS_MAX]; /* descriptor + 1, or 0 */
@@ -132,7 +132,7 @@ static bool probe_vector_drop(void)
 
 	if (!page)
 		return false;
-	sys.pidfd = PIDFD_SELF_THREAD_GROUP;
+	sys.pidfd = PIDFD_SELF_THREAD;
 	for (int attempt = 0; attempt < 2 && !works; attempt++) {
 		*page = 1;
 		works = CALL5(SYS_process_madvise, sys.pidfd, &run, 1,

@@ -13,6 +13,7 @@ static struct {
 	_Atomic uint32_t used;    /* records below this were ever claimed */
 	_Atomic uint32_t live;
 	_Atomic uint32_t gate_shut;
+	struct em_thread *gate_owner; /* written by who shuts it */
 } threads;
 
 EM_TLS struct em_thread *self;
@@ -189,7 +190,8 @@ void em_gate_enter(struct em_thread *t)
 		/* Pairs with the membarrier in em_gate_close(). */
 		atomic_signal_fence(memory_order_seq_cst);
 		if (em_likely(!atomic_load_explicit(&threads.gate_shut,
-						    memory_order_acquire)))
+						    memory_order_acquire)) ||
+		    threads.gate_owner == t)
 			return;
 		atomic_store_explicit(&t->in_fault, 0, memory_order_release);
 		em_sys_wait(&threads.gate_shut, 1, 0);
@@ -208,8 +210,14 @@ static void wait_outside(struct em_thread *t, void *arg)
 		em_sys_yield();
 }
 
+bool em_gate_is_mine(void)
+{
+	return atomic_load(&threads.gate_shut) && threads.gate_owner == self;
+}
+
 void em_gate_close(void)
 {
+	threads.gate_owner = em_thread_self();
 	atomic_store(&threads.gate_shut, 1);
 	em_sys_membarrier();
 	em_threads_visit(wait_outside, NULL);
@@ -217,6 +225,7 @@ void em_gate_close(void)
 
 void em_gate_open(void)
 {
+	threads.gate_owner = NULL;
 	atomic_store(&threads.gate_shut, 0);
 	em_sys_wake(&threads.gate_shut, INT32_MAX);
 }

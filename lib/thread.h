@@ -88,8 +88,13 @@ size_t em_hazards_collect(struct em_range *out, size_t max);
 /* Around everything that owns a page in LOADING. May wait for a fork. */
 void em_gate_enter(struct em_thread *t);
 void em_gate_leave(struct em_thread *t);
-/* Closes the gate and waits until nobody is inside. EM_BLOCKS */
+/*
+ * Closes the gate to all but the caller and waits until nobody is inside: fork
+ * handlers of the program may still touch memory. EM_BLOCKS
+ */
 void em_gate_close(void);
 void em_gate_open(void);
+/* Whether the caller holds the gate closed. EM_HANDLER */
+bool em_gate_is_mine(void);
 
 #endif

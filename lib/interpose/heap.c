@@ -16,7 +16,7 @@
 #include "interpose.h"
 #include "net_calls.h"
 #include "region.h"
-#include "stats.h"
+#include "sys.h"
 #include <dirent.h>
 #include <jemalloc/jemalloc.h>
 #include <link.h>
@@ -60,6 +60,25 @@ bool em_heap_is_allocator(uintptr_t code)
 
 /* ---- extents --------------------------------------------------------- */
 
+/*
+ * jemalloc asks for its own metadata through the same hook, and only then with
+ * the alignment of a huge page. That must not be paged: free() and fork walk it.
+ */
+#define EM_METADATA_ALIGNMENT (2ul << 20)
+
+static void *alloc_metadata(size_t size, size_t alignment)
+{
+	char *p = em_sys_alloc(size + alignment);
+	char *at = (char *)em_round_up((uintptr_t)p, alignment);
+
+	if (!p)
+		return NULL;
+	if (at > p)
+		em_sys_dealloc(p, (size_t)(at - p));
+	em_sys_dealloc(at + size, (size_t)(p + alignment - at));
+	return at;
+}
+
 static void *extent_alloc(extent_hooks_t *hooks, void *new_addr, size_t size,
 			  size_t alignment, bool *zero, bool *commit, unsigned arena)
 {
@@ -67,11 +86,13 @@ static void *extent_alloc(extent_hooks_t *hooks, void *new_addr, size_t size,
 
 	(void)hooks;
 	(void)arena;
+	*zero = true;
+	*commit = true;
+	if (!new_addr && alignment >= EM_METADATA_ALIGNMENT)
+		return alloc_metadata(size, alignment);
 	if (new_addr || em_region_map(size, alignment, PROT_READ | PROT_WRITE,
 				      EM_SOURCE_HEAP, &at) < 0)
 		return NULL;
-	*zero = true;
-	*commit = true;
 	return (void *)at;
 }
 
@@ -81,7 +102,7 @@ static bool extent_dalloc(extent_hooks_t *hooks, void *addr, size_t size,
 	(void)hooks;
 	(void)committed;
 	(void)arena;
-	return em_region_unmap((uintptr_t)addr, size) < 0;
+	return em_mem_munmap((uintptr_t)addr, size) < 0;
 }
 
 static void extent_destroy(extent_hooks_t *hooks, void *addr, size_t size,
@@ -96,7 +117,7 @@ static bool extent_purge(extent_hooks_t *hooks, void *addr, size_t size,
 	(void)hooks;
 	(void)size;
 	(void)arena;
-	return em_region_discard((uintptr_t)addr + offset, length) < 0;
+	return em_mem_madvise((uintptr_t)addr + offset, length, MADV_DONTNEED) < 0;
 }
 
 static bool extent_split(extent_hooks_t *hooks, void *addr, size_t size, size_t a,

@@ -22,14 +22,9 @@
 
 #define EM_EXEC_TRIES 100
 
-static void parent_forked(void)
-{
-	em_core_fork_parent(true);
-}
-
 void em_process_start(void)
 {
-	pthread_atfork(em_core_fork_prepare, parent_forked, em_core_fork_child);
+	pthread_atfork(em_core_fork_prepare, em_core_fork_parent, em_core_fork_child);
 }
 
 EM_EXPORT pid_t _Fork(void)
@@ -43,7 +38,7 @@ EM_EXPORT pid_t _Fork(void)
 	if (pid == 0)
 		em_core_fork_child();
 	else
-		em_core_fork_parent(pid > 0);
+		em_core_fork_parent();
 	return pid;
 }
 

@@ -105,6 +105,10 @@ int em_thread_spawn(void (*body)(void))
 	pthread_attr_setstacksize(&attr, 128 << 10);
 	em_sys_block_signals(&old); /* inherited: program's signals pass it by */
 	ret = EM_REAL(pthread_create)(&thread, &attr, run_body, (void *)body);
+	if (ret == EINVAL) { /* the program's thread-local data do not fit */
+		pthread_attr_setstacksize(&attr, 8 << 20);
+		ret = EM_REAL(pthread_create)(&thread, &attr, run_body, (void *)body);
+	}
 	em_sys_restore_signals(&old);
 	pthread_attr_destroy(&attr);
 	return -ret;
