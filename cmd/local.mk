@@ -6,9 +6,7 @@ bin_PROGRAMS += extmem
 pkglibexec_PROGRAMS += cmd/extmem-run cmd/extmem-stat cmd/extmem-policy \
 	cmd/extmem-dump
 
-# -iquote: automake puts the build folder, where autoconf's config.h is, before
-# every -I, and "config.h" is lib/config.h here.
-cmd_cppflags = -iquote $(top_srcdir)/lib $(AM_CPPFLAGS) -I$(top_srcdir)/cmd \
+cmd_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/cmd \
 	-DEM_VERSION='"$(VERSION)"' \
 	-DEM_LIBEXECDIR='"$(pkglibexecdir)"' \
 	-DEM_LIBDIR='"$(libdir)"' \
