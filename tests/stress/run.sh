@@ -11,7 +11,7 @@ set -u
 # shellcheck source=tests/lib/common.sh
 . "$(dirname "$0")/../lib/common.sh"
 
-mb=96
+mb=64
 seconds=3
 seeds=1
 first_seed=1
@@ -66,7 +66,7 @@ stress() {
 	rm -f "$stats"
 	: >"$stats"
 	chmod 666 "$stats"
-	"$runner" timeout --kill-after=5 $((seconds * 5 + 60)) \
+	"$runner" timeout --foreground --kill-after=5 $((seconds * 5 + 60)) \
 		"$extmem" run --limit "$limit" --swap "$swap" --stats "$stats" "$@" -- \
 		"$verify" --mb "$mb" --threads "$threads" --seconds "$seconds" \
 		--seed "$seed" --mode "$mode" >"$log" 2>&1

@@ -30,6 +30,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -38,6 +39,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -720,10 +722,12 @@ static void verify_all(struct worker *w, const char *how)
 
 static void child_main(struct worker *w)
 {
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	verify_all(w, "a read in a fork");
-	for (size_t i = 0; i < w->area_count; i++)
+	for (size_t i = 0; i < w->area_count; i++) {
 		pages_write(w, &w->areas[i], 0, w->areas[i].pages / 4);
-	verify_all(w, "a read in a fork that wrote");
+		pages_check(w, &w->areas[i], 0, w->areas[i].pages, "a read in a fork that wrote");
+	}
 	_exit(0);
 }
 
@@ -790,7 +794,7 @@ static void worker_open(struct worker *w)
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
-	double next_fork = seconds / 4;
+	double next_fork = seconds / 3;
 
 	pthread_rwlock_rdlock(&world);
 	worker_open(w);
@@ -802,7 +806,7 @@ static void *worker_main(void *arg)
 		w->steps++;
 		if (w->id == 0 && mode == MODE_MIXED && elapsed() > next_fork) {
 			step_fork(w);
-			next_fork = elapsed() + seconds / 4;
+			next_fork = elapsed() + seconds / 3;
 		}
 	}
 	return NULL;
