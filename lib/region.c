@@ -62,9 +62,11 @@ static void change_end(void)
 
 bool em_region_find(uintptr_t addr, struct em_region *out)
 {
-	for (int tries = 0; tries < 64; tries++) {
+	for (unsigned int tries = 0;; tries++) {
 		uint32_t seq = em_region_seq();
-		if (seq & 1) {
+		if (seq & 1) { /* for as long as an array entry takes to change */
+			if (tries % 64 == 63)
+				em_sys_yield();
 			em_cpu_relax();
 			continue;
 		}
@@ -76,7 +78,6 @@ bool em_region_find(uintptr_t addr, struct em_region *out)
 		if (em_region_seq() == seq)
 			return found;
 	}
-	return false;
 }
 
 bool em_region_covers(uintptr_t addr, size_t bytes)
@@ -365,17 +366,33 @@ static int reclaim_addresses(uintptr_t addr, size_t bytes)
 	return em_sys_uffd_register(addr, bytes);
 }
 
-/* Empties a range and takes its permissions away. */
+/*
+ * Takes a range out of the regions, empties it and takes its permissions
+ * away. In this order: a fault that still counted on the region has owned its
+ * pages, and the claim waits for it; one that comes later maps its own page
+ * only, and finds it BUSY.
+ */
 static int clear(uintptr_t addr, size_t bytes)
 {
-	int ret = 0;
+	bool foreign = has_foreign(addr, bytes);
+	int ret;
 
-	if (has_foreign(addr, bytes)) {
-		ret = wipe(addr, bytes);
-		return ret < 0 ? ret : reclaim_addresses(addr, bytes);
-	}
+	change_begin();
+	remove_range(addr, addr + bytes);
+	change_end();
 	ret = wipe(addr, bytes);
-	return ret < 0 ? ret : em_sys_protect(addr, bytes, PROT_NONE);
+	if (ret < 0)
+		return ret;
+	return foreign ? reclaim_addresses(addr, bytes)
+		       : em_sys_protect(addr, bytes, PROT_NONE);
+}
+
+static void add_region(uintptr_t addr, size_t bytes, int prot,
+		       enum em_region_source source)
+{
+	change_begin();
+	add_range(addr, addr + bytes, prot, source);
+	change_end();
 }
 
 /* ---- operations ------------------------------------------------------ */
@@ -391,9 +408,7 @@ static int map_locked(size_t bytes, size_t align, int prot,
 	ret = prot == PROT_NONE ? 0 : em_sys_protect(at, bytes, prot);
 	if (ret < 0)
 		return ret;
-	change_begin();
-	add_range(at, at + bytes, prot, source);
-	change_end();
+	add_region(at, bytes, prot, source);
 	if (at == em_round_up(lowest_gap, align))
 		lowest_gap = at + bytes;
 	*addr = at;
@@ -428,15 +443,11 @@ static int map_at_locked(uintptr_t addr, size_t bytes, int prot,
 
 	if (table_full())
 		return -ENOMEM;
-	change_begin();
 	ret = clear(addr, bytes);
-	if (ret == 0) {
-		remove_range(addr, addr + bytes);
-		ret = prot == PROT_NONE ? 0 : em_sys_protect(addr, bytes, prot);
-		if (ret == 0)
-			add_range(addr, addr + bytes, prot, source);
-	}
-	change_end();
+	if (ret == 0 && prot != PROT_NONE)
+		ret = em_sys_protect(addr, bytes, prot);
+	if (ret == 0)
+		add_region(addr, bytes, prot, source);
 	return ret;
 }
 
@@ -467,16 +478,13 @@ static int give_away_locked(uintptr_t addr, size_t bytes)
 
 	if (table_full())
 		return -ENOMEM;
-	change_begin();
 	ret = clear(addr, bytes);
 	if (ret == 0) {
 		touch_blocks(from, to);
 		claim(from, to, NULL);
 		forget(from, to, &e);
-		remove_range(addr, addr + bytes);
-		add_range(addr, addr + bytes, PROT_NONE, EM_SOURCE_FOREIGN);
+		add_region(addr, bytes, PROT_NONE, EM_SOURCE_FOREIGN);
 	}
-	change_end();
 	em_credits_give(e.credits);
 	return ret;
 }
@@ -494,18 +502,9 @@ int em_region_give_away(uintptr_t addr, size_t bytes)
 
 static int unmap_locked(uintptr_t addr, size_t bytes)
 {
-	int ret;
-
 	if (range_is_free(addr, addr + bytes))
 		return 0;
-	if (table_full())
-		return -ENOMEM;
-	change_begin();
-	ret = clear(addr, bytes);
-	if (ret == 0)
-		remove_range(addr, addr + bytes);
-	change_end();
-	return ret;
+	return table_full() ? -ENOMEM : clear(addr, bytes);
 }
 
 int em_region_unmap(uintptr_t addr, size_t bytes)
