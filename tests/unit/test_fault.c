@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Pages in: first touches, standby, the store, clean pages, read-ahead, and
+ * what happens when contents cannot be had.
+ */
+#include "world.h"
+
+#include <errno.h>
+
+static const char *const plain = "prefetch.readahead=0\neviction.granule=4K";
+
+static void first_touch(const void *arg)
+{
+	unsigned char byte = 1;
+
+	(void)arg;
+	start_world(spawn_nothing, plain);
+	uintptr_t addr = map_pages(4);
+	uint64_t before = (uint64_t)em_credits_free();
+
+	is_int(fake_load(addr, &byte, 1), FAKE_FINE, "a new page can be read");
+	is_int(byte, 0, "and is zero");
+	is_int(state_of(addr), EM_PAGE_RESIDENT, "it is resident");
+	ok(!fake_is_protected(addr), "and writable at once");
+	is_int(before - (uint64_t)em_credits_free(), 1, "it costs one credit");
+	is_int(put_page(addr, 1, 1), FAKE_FINE, "a new page can be written");
+	ok(has_page(addr, 1, 1), "and holds what was written");
+	is_int(state_of(addr + 2 * PAGE), EM_PAGE_UNTOUCHED, "its neighbour is untouched");
+	struct em_report r = report_now();
+	is_int(r.faults[EM_FAULT_FIRST], 2, "two first touches are counted");
+	is_int(r.faults[EM_FAULT_SOFT] + r.faults[EM_FAULT_MAJOR], 0, "and nothing else");
+	is_int(fake.reads + fake.writes, 0, "no store was asked");
+	is_int(fake_load(EM_WINDOW_BASE + (1ul << 35), &byte, 1), FAKE_SEGV,
+	       "what is not mapped stays a segmentation fault");
+	is_int(fake.mapped, 2, "and maps nothing");
+}
+
+/* One page out and back, with the store's traffic counted. */
+static void soft_faults(const void *arg)
+{
+	start_world(spawn_nothing, arg);
+	uintptr_t addr = map_pages(8);
+
+	fill_pages(addr, 0, 8, 1);
+	evict_all();
+	finish_writes();
+	is_int(count_state(addr, 8, EM_PAGE_STANDBY), 8, "all pages left, to standby");
+	is_int(fake.mapped, 0, "none is mapped");
+	is_int(count_good(addr, 0, 4, 1), 4, "and come back as they were");
+	is_int(fake.reads, 0, "without a read");
+	is_int(report_now().faults[EM_FAULT_SOFT], 4, "by soft faults");
+	is_int(report_now().clean_bytes, 4 * PAGE, "reading leaves them clean");
+	ok(fake_is_protected(addr), "that is, protected");
+	is_int(em_slots_used(), 8, "with their slots");
+
+	is_int(put_page(addr, 5, 2), FAKE_FINE, "a standby page can be written");
+	ok(has_page(addr, 5, 2), "and holds that");
+	ok(!fake_is_protected(addr + 5 * PAGE), "it is dirty");
+	is_int(em_slots_used(), 7, "its slot is given back");
+
+	put_page(addr, 0, 2);
+	ok(!fake_is_protected(addr), "a write to a clean page lifts the protection");
+	is_int(em_slots_used(), 6, "and gives the slot back");
+	is_int(report_now().faults[EM_FAULT_FIRST], 8, "which is no first touch");
+	ok(has_page(addr, 0, 2) && has_page(addr, 1, 1) && has_page(addr, 5, 2),
+	   "and all is right");
+	check_balance(addr, 8, "soft faults");
+}
+
+static void clean_pages(const void *arg)
+{
+	start_world(spawn_nothing, arg);
+	uintptr_t addr = map_pages(16);
+
+	fill_pages(addr, 0, 16, 1);
+	evict_all();
+	empty_standby();
+	is_int(count_state(addr, 16, EM_PAGE_STORED), 16, "all pages are in the store only");
+	is_int(count_good(addr, 0, 16, 1), 16, "they are read back");
+	is_int(report_now().faults[EM_FAULT_MAJOR], 16, "by major faults");
+	is_int(report_now().bytes_read, 16 * PAGE, "a page each");
+	uint64_t writes = fake.writes, bytes = report_now().bytes_written;
+
+	put_page(addr, 3, 2);
+	evict_all();
+	finish_writes();
+	is_int(report_now().bytes_written - bytes, PAGE, "only the one that changed is written");
+	is_int(fake.writes - writes, 1, "by one write");
+	is_int(report_now().pages_clean, 15, "the others leave without");
+	empty_standby();
+	is_int(count_good(addr, 0, 3, 1) + count_good(addr, 4, 16, 1), 15,
+	       "and are still right in the store");
+	ok(has_page(addr, 3, 2), "so is the one that changed");
+	check_balance(addr, 16, "clean pages");
+}
+
+static void zero_pages(const void *arg)
+{
+	start_world(spawn_nothing, arg);
+	uintptr_t addr = map_pages(16);
+
+	fill_pages(addr, 0, 8, 1);
+	fill_pages(addr, 8, 16, 0);
+	evict_all();
+	finish_writes();
+	is_int(report_now().bytes_written, 8 * PAGE, "zero pages are not written");
+	is_int(count_state(addr, 16, EM_PAGE_UNTOUCHED), 8, "they are as good as untouched");
+	is_int(em_slots_used(), 8, "and have no slot");
+	empty_standby();
+	count_good(addr, 0, 8, 1);
+	fill_pages(addr, 0, 4, 0);
+	evict_all();
+	is_int(count_good(addr, 0, 4, 0), 4, "pages that became zero read as zero");
+	is_int(count_good(addr, 4, 8, 1) + count_good(addr, 8, 16, 0), 12, "others as they were");
+	check_balance(addr, 16, "zero pages");
+}
+
+static void standby_write_in_flight(const void *arg)
+{
+	(void)arg;
+	start_world(spawn_nothing, plain);
+	uintptr_t addr = map_pages(2);
+
+	fill_pages(addr, 0, 2, 1);
+	evict_batch();
+	is_int(report_now().standby_bytes, 2 * PAGE, "two pages are under way");
+	ok(has_page(addr, 0, 1), "one is read meanwhile");
+	ok(!fake_is_protected(addr), "and not taken for clean: its write may yet fail");
+	finish_writes();
+	is_int(em_slots_used(), 1, "its slot is free when the write has ended");
+	check_balance(addr, 2, "writes under way");
+}
+
+static void read_errors(const void *arg)
+{
+	uint64_t word = 42;
+
+	(void)arg;
+	start_world(spawn_nothing, plain);
+	uintptr_t addr = map_pages(8);
+	fill_pages(addr, 0, 8, 1);
+	evict_all();
+	empty_standby();
+
+	fake.read_error = -EIO;
+	fake.reads_to_fail = 1;
+	is_int(fake_load(addr, &word, 8), FAKE_BUS_ERROR, "a page that cannot be read: bus error");
+	is_int(word, 42, "and no data");
+	is_int(state_of(addr), EM_PAGE_LOST, "it is lost");
+	is_int(fake_load(addr, &word, 8), FAKE_BUS_ERROR, "for good");
+	is_int(fake_store(addr, &word, 8), FAKE_BUS_ERROR, "for writing, too");
+	is_int(em_fault_bring_in(addr, 8, false), -EFAULT, "a system call on it gets EFAULT");
+	is_int(report_now().store_errors, 1, "the error is counted");
+	is_int(report_now().stored_bytes, 7 * PAGE, "and the page no longer");
+	is_int(fake.mapped, 0, "nothing was mapped");
+	is_int(report_now().resident_bytes, 0, "and no credit is gone");
+
+	fake.short_io = 2;
+	fake.interrupted_io = 3;
+	is_int(count_good(addr, 1, 8, 1), 7, "short and interrupted reads are carried on");
+	is_int(em_region_unmap(addr, 8 * PAGE), 0, "all can be unmapped");
+	is_int(em_slots_used(), 0, "the lost page's slot comes back, too");
+	is_int(em_credits_free(), em_segment->credit_pages, "and every credit");
+}
+
+/* A run fails because of one page in it: only that one is lost. */
+static void read_errors_in_runs(const void *arg)
+{
+	(void)arg;
+	start_world(spawn_nothing, "prefetch.readahead=32K\neviction.granule=64K");
+	uintptr_t addr = map_pages(64);
+	fill_pages(addr, 0, 64, 1);
+	evict_all();
+	empty_standby();
+	is_int(count_good(addr, 0, 20, 1), 20, "a stream gets going");
+	uint64_t next = 20;
+	while (state_of(addr + next * PAGE) == EM_PAGE_RESIDENT)
+		next++;
+	fake.read_error = -EIO;
+	fake.reads_to_fail = 1;
+	ok(has_page(addr, next, 1), "a run that fails is tried again with one page");
+	is_int(report_now().store_errors, 1, "the error is counted");
+	fake.reads_to_fail = 0;
+	is_int(count_good(addr, 0, 64, 1), 64, "nothing was lost");
+	check_balance(addr, 64, "errors in runs");
+}
+
+static void read_ahead(const void *arg)
+{
+	(void)arg;
+	start_world(spawn_nothing, "prefetch.readahead=64K\neviction.granule=64K");
+	uintptr_t before = map_pages(16), addr = map_pages(112), after = map_pages(16);
+
+	ok(after == addr + 112 * PAGE && before + 16 * PAGE == addr, "three mappings in a row");
+	em_region_protect(after, 16 * PAGE, PROT_READ);
+	fill_pages(addr, 0, 112, 1);
+	is_int(fake.mapped, 112, "first touches in a row stay within their mapping");
+	ok(report_now().faults[EM_FAULT_FIRST] < 20, "and take fewer faults than pages");
+	evict_all();
+	empty_standby();
+	uint64_t reads = fake.reads;
+	is_int(count_good(addr, 0, 112, 1), 112, "read back in a row, all is right");
+	ok(fake.reads - reads < 20, "in %llu reads", (unsigned long long)(fake.reads - reads));
+	is_int(fake.mapped, 112, "within the mapping again");
+	is_int(count_state(after, 16, EM_PAGE_UNTOUCHED), 16, "what follows is untouched");
+	ok(report_now().pages_readahead > 80, "the pages read ahead are counted");
+	check_balance(before, 144, "read-ahead");
+
+	/* The end of the mapping is cut off: nothing may appear behind it. */
+	evict_all();
+	empty_standby();
+	em_region_unmap(addr + 50 * PAGE, 62 * PAGE);
+	is_int(count_good(addr, 0, 50, 1), 50, "a mapping that was cut is right");
+	is_int(fake.mapped, 50, "and nothing is mapped behind its end");
+	check_balance(before, 144, "cut");
+}
+
+static void random_reads(const void *arg)
+{
+	uint64_t seed = 7;
+
+	(void)arg;
+	start_world(spawn_nothing, "prefetch.readahead=64K\neviction.granule=64K");
+	uintptr_t addr = map_pages(512);
+	fill_pages(addr, 0, 512, 1);
+	evict_all();
+	empty_standby();
+	uint64_t reads = fake.reads;
+	bool right = true;
+	for (int i = 0; i < 40; i++)
+		right &= has_page(addr, roll(&seed, 128) * 4, 1);
+	ok(right, "pages here and there are right");
+	ok(report_now().bytes_read / PAGE == fake.reads - reads && fake.reads - reads <= 40,
+	   "and nothing is read ahead for them");
+}
+
+static void bring_in(const void *arg)
+{
+	(void)arg;
+	start_world(spawn_nothing, plain);
+	uintptr_t addr = map_pages(8);
+
+	is_int(em_fault_bring_in(addr + 100, 2 * PAGE, true), 0, "a range that was never touched");
+	is_int(count_state(addr, 8, EM_PAGE_RESIDENT), 3, "all pages of it come in");
+	fill_pages(addr, 0, 8, 1);
+	evict_all();
+	finish_writes();
+	is_int(em_fault_bring_in(addr, 4 * PAGE, false), 0, "a range on standby, to read");
+	ok(fake_is_protected(addr), "comes in clean");
+	is_int(em_fault_bring_in(addr, 4 * PAGE, true), 0, "the same, to write");
+	ok(!fake_is_protected(addr), "is writable for the kernel");
+	is_int(count_state(addr, 8, EM_PAGE_RESIDENT), 4, "and no page more");
+	uint64_t mapped = fake.mapped;
+	is_int(em_fault_bring_in(addr + 8 * PAGE, PAGE, true), 0,
+	       "what is not mapped is left to the kernel");
+	is_int(fake.mapped, mapped, "and not mapped");
+	is_int(count_good(addr, 0, 8, 1), 8, "all is right");
+}
+
+/* ---- while a region changes -------------------------------------------- */
+
+static _Atomic int stage;
+static uintptr_t side_addr;
+
+static void hold_on(uintptr_t addr, size_t bytes)
+{
+	(void)addr;
+	(void)bytes;
+	stage = 1;
+	for (int i = 0; i < 300 && stage != 2; i++)
+		usleep(1000);
+}
+
+static void *unmap_side(void *arg)
+{
+	fake.in_discard = hold_on;
+	em_region_unmap(side_addr, 16 * PAGE);
+	fake.in_discard = NULL;
+	return arg;
+}
+
+static void *let_go_later(void *arg)
+{
+	usleep(50000);
+	stage = 2;
+	return arg;
+}
+
+/* A system call's buffer must come in even while another mapping goes away. */
+static void bring_in_during_change(const void *arg)
+{
+	pthread_t a, b;
+
+	(void)arg;
+	start_world(spawn_nothing, plain);
+	uintptr_t addr = map_pages(8);
+	side_addr = map_pages(16);
+	fill_pages(side_addr, 0, 16, 1);
+	pthread_create(&a, NULL, unmap_side, NULL);
+	while (stage != 1)
+		usleep(100);
+	pthread_create(&b, NULL, let_go_later, NULL);
+	is_int(em_fault_bring_in(addr, PAGE, true), 0, "a range is asked for during a change");
+	is_int(state_of(addr), EM_PAGE_RESIDENT, "and comes in");
+	stage = 2;
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+}
+
+static void kernel_errors(const void *arg)
+{
+	(void)arg;
+	start_world(spawn_nothing, "prefetch.readahead=64K\neviction.granule=64K");
+	uintptr_t addr = map_pages(64);
+
+	fake.short_copies = 2;
+	fill_pages(addr, 0, 64, 1);
+	evict_all();
+	is_int(count_good(addr, 0, 64, 1), 64, "runs that are mapped in part are right");
+	evict_all();
+	empty_standby();
+	is_int(count_good(addr, 0, 64, 1), 64, "from the store as well");
+	check_balance(addr, 64, "mapped in part");
+	is_int(em_region_discard(addr, 64 * PAGE), 0, "discarded");
+	is_int(em_credits_free(), em_segment->credit_pages, "every credit came back");
+	is_int(em_slots_used(), 0, "and every slot");
+}
+
+int main(void)
+{
+	static const char *const move = "prefetch.readahead=0\neviction.granule=4K\n"
+					"eviction.way_out=move";
+
+	in_child("first touch", first_touch, NULL);
+	in_child("soft faults, copy", soft_faults, plain);
+	in_child("soft faults, move", soft_faults, move);
+	in_child("clean pages, copy", clean_pages, plain);
+	in_child("clean pages, move", clean_pages, move);
+	in_child("zero pages", zero_pages, plain);
+	in_child("writes under way", standby_write_in_flight, NULL);
+	in_child("read errors", read_errors, NULL);
+	in_child("read errors in runs", read_errors_in_runs, NULL);
+	in_child("read-ahead", read_ahead, NULL);
+	in_child("random reads", random_reads, NULL);
+	in_child("bring in", bring_in, NULL);
+	in_child("bring in during a change", bring_in_during_change, NULL);
+	in_child("kernel errors", kernel_errors, NULL);
+	return done_testing();
+}
