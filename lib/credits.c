@@ -39,15 +39,17 @@ static void note_peak(int64_t free_now)
 		;
 }
 
+/* Never below zero on the way, not even for a moment: others look at it. */
 unsigned int em_credits_take(unsigned int want)
 {
-	int64_t left = atomic_fetch_sub(&em_segment->free_pages, want);
-	unsigned int got = want;
+	int64_t left = em_credits_free();
+	unsigned int got;
 
-	if (em_unlikely(left < (int64_t)want)) {
-		got = left > 0 ? (unsigned int)left : 0;
-		atomic_fetch_add(&em_segment->free_pages, want - got);
-	}
+	do {
+		if (left <= 0)
+			return 0;
+		got = (unsigned int)em_min(want, (uint64_t)left);
+	} while (!atomic_compare_exchange_weak(&em_segment->free_pages, &left, left - got));
 	if (got)
 		note_peak(left - got);
 	return got;
