@@ -349,17 +349,20 @@ static void count_run(const struct run *r)
 
 /* ---- the cases of a fault -------------------------------------------- */
 
-/* How many credits a run may take: none that others would have to wait for. */
+/* How many credits a run may take: when they are scarce, half of what is left. */
 static uint32_t take_credits(uint32_t want)
 {
 	uint32_t got = em_credits_take(1);
+	int64_t left;
 
 	if (!got) {
 		em_reclaim_need_credit();
 		got = 1;
 	}
-	if (want > 1 && !em_credits_below_low())
-		got += em_credits_take(want - 1);
+	left = em_credits_free();
+	if (want > 1 && left > 1)
+		got += em_credits_take((uint32_t)em_min(want - 1, em_credits_below_low()
+							? (uint64_t)left / 2 : want));
 	em_reclaim_kick();
 	return got;
 }
