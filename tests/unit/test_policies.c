@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Eviction algorithms: in which order units leave. First each alone, on
+ * examples from the literature or small enough to check by hand, then behind
+ * the queues of the core.
+ */
+#include "policy.h"
+#include "world.h"
+
+#include <errno.h>
+
+#define UNITS 4096
+
+static struct em_policy make(const char *name)
+{
+	struct em_policy p = { .ops = em_policy_find(name) };
+
+	p.units = calloc(UNITS, p.ops->unit_bytes);
+	p.state = calloc(1, p.ops->policy_bytes);
+	p.ops->init(&p);
+	return p;
+}
+
+static void end(struct em_policy *p)
+{
+	free(p->units);
+	free(p->state);
+}
+
+static void insert(struct em_policy *p, uint32_t first, uint32_t last,
+		   enum em_unit_event why)
+{
+	for (uint32_t u = first; u <= last; u++)
+		p->ops->insert(p, u, why);
+}
+
+/* Takes out as many victims as the list has numbers, which end with 0. */
+static void victims_are(struct em_policy *p, const char *what, const uint32_t *units)
+{
+	for (; *units; units++)
+		is_int(p->ops->victim(p), *units, "%s: %u leaves", what, *units);
+}
+
+#define V(...) (const uint32_t[]){ __VA_ARGS__, 0 }
+
+/* ---- paging with a few frames ------------------------------------------ */
+
+struct frames {
+	uint32_t held[8];
+	size_t count;
+};
+
+static bool take_out(struct frames *f, uint32_t unit)
+{
+	for (size_t i = 0; i < f->count; i++)
+		if (f->held[i] == unit) {
+			f->held[i] = f->held[--f->count];
+			return true;
+		}
+	return false;
+}
+
+static bool holds(const struct frames *f, uint32_t unit)
+{
+	for (size_t i = 0; i < f->count; i++)
+		if (f->held[i] == unit)
+			return true;
+	return false;
+}
+
+/* Faults of a reference string. Loading a page counts as using it. */
+static unsigned int count_faults(const char *name, size_t frames, const uint32_t *string)
+{
+	struct em_policy p = make(name);
+	struct frames f = { .count = 0 };
+	unsigned int faults = 0;
+
+	for (; *string; string++) {
+		if (!holds(&f, *string)) {
+			faults++;
+			if (f.count == frames && !take_out(&f, p.ops->victim(&p)))
+				faults += 1000; /* a victim that was not there */
+			f.held[f.count++] = *string;
+			p.ops->insert(&p, *string, EM_UNIT_MAJOR);
+		}
+		if (p.ops->reference)
+			p.ops->reference(&p, *string);
+	}
+	end(&p);
+	return faults;
+}
+
+static void test_published(void)
+{
+	const uint32_t *belady = V(1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5);
+	const uint32_t *stallings = V(2, 3, 2, 1, 5, 2, 4, 5, 3, 2, 5, 2);
+
+	/* L. A. Belady, R. A. Nelson, G. S. Shedler, CACM 12(6), 1969. */
+	is_int(count_faults("fifo", 3, belady), 9, "fifo has 9 faults in 3 frames");
+	is_int(count_faults("fifo", 4, belady), 10, "and, Belady's anomaly, 10 in 4");
+	/* W. Stallings, Operating Systems, chapter 8: 6 and 5 after the first 3. */
+	is_int(count_faults("fifo", 3, stallings), 9, "fifo: 9 faults");
+	is_int(count_faults("clock", 3, stallings), 8, "clock: 8 faults");
+}
+
+/* ---- each alone -------------------------------------------------------- */
+
+static void test_empty(const char *name)
+{
+	struct em_policy p = make(name);
+
+	is_int(p.ops->victim(&p), EM_UNIT_NONE, "%s: nothing leaves an empty list", name);
+	p.ops->insert(&p, 0, EM_UNIT_FIRST);
+	is_int(p.ops->victim(&p), 0, "%s: unit 0 is a unit", name);
+	is_int(p.ops->victim(&p), EM_UNIT_NONE, "%s: and leaves once", name);
+	p.ops->insert(&p, UNITS - 1, EM_UNIT_SOFT);
+	is_int(p.ops->victim(&p), UNITS - 1, "%s: what is in use leaves in the end", name);
+	is_int(p.ops->victim(&p), EM_UNIT_NONE, "%s: and then there is nothing", name);
+	end(&p);
+}
+
+/* Whatever happens: what came in goes out, once. */
+static void test_account(const char *name, uint64_t seed)
+{
+	static bool in[UNITS];
+	struct em_policy p = make(name);
+	unsigned int wrong = 0, live = 0;
+
+	memset(in, 0, sizeof(in));
+	for (int i = 0; i < 100000; i++) {
+		uint32_t u = (uint32_t)roll(&seed, UNITS);
+		if (roll(&seed, 2)) {
+			if (in[u] && p.ops->reference)
+				p.ops->reference(&p, u);
+			if (!in[u]) {
+				p.ops->insert(&p, u, (enum em_unit_event)roll(&seed, 4));
+				in[u] = true;
+				live++;
+			}
+			continue;
+		}
+		u = p.ops->victim(&p);
+		if (u == EM_UNIT_NONE ? live != 0 : !in[u])
+			wrong++;
+		if (u != EM_UNIT_NONE) {
+			in[u] = false;
+			live--;
+		}
+	}
+	is_int(wrong, 0, "%s: only what is in leaves, and it does", name);
+	while (p.ops->victim(&p) != EM_UNIT_NONE)
+		live--;
+	is_int(live, 0, "%s: nothing stays behind", name);
+	end(&p);
+}
+
+static void test_fifo(void)
+{
+	struct em_policy p = make("fifo");
+
+	insert(&p, 1, 3, EM_UNIT_FIRST);
+	p.ops->insert(&p, 4, EM_UNIT_SOFT);
+	p.ops->insert(&p, 5, EM_UNIT_MAJOR);
+	victims_are(&p, "fifo", V(1, 2));
+	p.ops->insert(&p, 1, EM_UNIT_SOFT);
+	victims_are(&p, "fifo", V(3, 4, 5, 1));
+	end(&p);
+}
+
+static void test_clock(void)
+{
+	struct em_policy p = make("clock");
+
+	insert(&p, 1, 5, EM_UNIT_FIRST);
+	p.ops->reference(&p, 1);
+	p.ops->reference(&p, 3);
+	victims_are(&p, "clock passes over what was used", V(2, 4, 5));
+	victims_are(&p, "but once only", V(1, 3));
+	insert(&p, 1, 3, EM_UNIT_SOFT);
+	p.ops->insert(&p, 4, EM_UNIT_FIRST);
+	victims_are(&p, "what comes back from standby was used", V(4, 1, 2, 3));
+	insert(&p, 1, 3, EM_UNIT_FIRST);
+	for (uint32_t u = 1; u <= 3; u++)
+		p.ops->reference(&p, u);
+	victims_are(&p, "all used: as they came", V(1, 2, 3));
+	end(&p);
+}
+
+static void test_lru(void)
+{
+	struct em_policy p = make("lru");
+
+	insert(&p, 1, 3, EM_UNIT_FIRST);
+	insert(&p, 10, 12, EM_UNIT_SOFT);
+	victims_are(&p, "lru takes from the inactive list", V(1));
+	/* active 12 11 10, inactive 3 2: one too many, the oldest goes back */
+	victims_are(&p, "lru", V(2));
+	insert(&p, 4, 6, EM_UNIT_MAJOR);
+	victims_are(&p, "the demoted one has its trial behind older ones", V(3, 10, 4));
+	p.ops->insert(&p, 10, EM_UNIT_SOFT);
+	victims_are(&p, "back from standby, 10 is safe again", V(5, 6, 11, 12));
+	end(&p);
+}
+
+/* A pass over a lot of data: does the hot set survive it? */
+static unsigned int hot_lost(const char *name)
+{
+	struct em_policy p = make(name);
+	unsigned int lost = 0;
+
+	insert(&p, 1, 10, EM_UNIT_SOFT);
+	insert(&p, 100, 119, EM_UNIT_FIRST);
+	for (uint32_t u = 200; u < 1200; u++) {
+		uint32_t v = p.ops->victim(&p);
+		lost += v <= 10;
+		p.ops->insert(&p, u, EM_UNIT_FIRST);
+	}
+	end(&p);
+	return lost;
+}
+
+static void test_scan(void)
+{
+	is_int(hot_lost("lru"), 0, "lru keeps its active list through a scan");
+	is_int(hot_lost("fifo"), 10, "fifo does not");
+	is_int(hot_lost("clock"), 10, "nor does clock");
+}
+
+/* ---- behind the core ----------------------------------------------------- */
+
+#define TOLD 20000
+#define TELLERS 4
+
+static _Atomic unsigned int told_enough;
+static _Atomic unsigned char left_times[TOLD];
+
+static void *tell(void *arg)
+{
+	uint32_t me = (uint32_t)(uintptr_t)arg;
+
+	for (uint32_t u = 0; u < TOLD; u++)
+		if (u % TELLERS == me)
+			em_policy_tell(u, u % 3 ? EM_UNIT_FIRST : EM_UNIT_SOFT);
+	told_enough++;
+	return NULL;
+}
+
+static void take_victims(void)
+{
+	uint32_t units[16];
+	size_t n;
+
+	while ((n = em_policy_victims(units, 16)))
+		while (n)
+			left_times[units[--n]]++;
+}
+
+static void test_tellers(void)
+{
+	pthread_t t[TELLERS];
+	unsigned int wrong = 0;
+
+	for (uintptr_t i = 0; i < TELLERS; i++)
+		pthread_create(&t[i], NULL, tell, (void *)i);
+	while (told_enough < TELLERS)
+		take_victims();
+	for (int i = 0; i < TELLERS; i++)
+		pthread_join(t[i], NULL);
+	take_victims();
+	for (int i = 0; i < TOLD; i++)
+		wrong += left_times[i] != 1;
+	is_int(wrong, 0, "%d threads tell of %d units: each leaves once", TELLERS, TOLD);
+}
+
+static void test_order(const char *name)
+{
+	uint32_t units[400];
+	size_t n, wrong = 0;
+
+	for (uint32_t u = 0; u < 300; u++)
+		em_policy_tell(u, EM_UNIT_FIRST); /* more than a ring holds */
+	for (uint32_t u = 0; u < 300; u++)
+		em_policy_tell(u, EM_UNIT_MAJOR); /* no news */
+	n = em_policy_victims(units, 400);
+	is_int(n, 300, "%s: 300 units were told of twice, and leave once", name);
+	for (uint32_t u = 0; u < n; u++)
+		wrong += units[u] != u;
+	is_int(wrong, 0, "%s: in their order", name);
+	is_int(em_policy_victims(units, 400), 0, "%s: then there are none", name);
+}
+
+static void start_policy(const char *name)
+{
+	struct em_sys_features features;
+
+	em_sys_uffd_open(&features);
+	is_int(em_window_init(16), 0, "a window");
+	em_threads_init();
+	is_int(em_policy_init(name, em_window_bytes() >> EM_PAGE_SHIFT >> 4), 0,
+	       "and policy %s", name);
+}
+
+static void behind_the_core(const void *arg)
+{
+	start_policy(arg);
+	test_order(arg);
+	test_tellers();
+}
+
+static void clock_behind_the_core(const void *arg)
+{
+	uint32_t units[8];
+
+	start_policy(arg);
+	for (uint32_t u = 0; u < 4; u++)
+		em_policy_tell(u, EM_UNIT_FIRST);
+	em_policy_tell(0, EM_UNIT_SOFT);
+	em_policy_tell(1, EM_UNIT_MAJOR);
+	is_int(em_policy_victims(units, 8), 4, "four units");
+	ok(units[0] == 1 && units[3] == 0, "the one taken back from standby leaves last");
+}
+
+int main(void)
+{
+	static const char *const names[] = { "fifo", "clock", "lru" };
+	uint64_t seed = first_seed();
+
+	ok(!em_policy_find("optimal"), "there is no policy of an unknown name");
+	is_int(em_policy_init("optimal", 16), -EINVAL, "and it cannot be started");
+	for (size_t i = 0; i < EM_ARRAY_LEN(names); i++) {
+		is_str(em_policy_find(names[i])->name, names[i], "policy %s", names[i]);
+		test_empty(names[i]);
+		test_account(names[i], seed + i);
+		in_child(names[i], behind_the_core, names[i]);
+	}
+	test_published();
+	test_fifo();
+	test_clock();
+	test_lru();
+	test_scan();
+	in_child("clock", clock_behind_the_core, "clock");
+	return done_testing();
+}
