@@ -337,6 +337,10 @@ static long held_call(const struct call *c, long nr, const long args[6])
 
 	for (int i = 0; c && i < RULES_MAX && c->rules[i].length != NONE; i++)
 		hold_argument(&c->rules[i], args);
+	/* After vfork this is the parent's record, and exec does not come back
+	 * to clean it; process.c tries again should a string have left. */
+	if (nr == SYS_execve)
+		em_hazard_drop(mark);
 	ret = em_syscall(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
 	em_hazard_drop(mark);
 	return ret;
@@ -359,6 +363,29 @@ static bool is_regular(int fd)
 	       S_ISREG(st.st_mode);
 }
 
+static bool is_stream(int fd)
+{
+	int type = 0;
+	socklen_t length = sizeof(type);
+
+	return em_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, (long)&type,
+			  (long)&length, 0) == 0 && type == SOCK_STREAM;
+}
+
+/* Whether a call on one large buffer may be made in pieces: no messages. */
+static bool divisible(long nr, const long args[6])
+{
+	switch (nr) {
+	case SYS_read:
+	case SYS_write:
+	case SYS_pread64:
+	case SYS_pwrite64: return true;
+	case SYS_recvfrom:
+	case SYS_sendto: return is_stream((int)args[0]);
+	default: return false;
+	}
+}
+
 /*
  * read, write and their kin, piece by piece. A read of anything but a regular
  * file ends with its first piece: it may return less than was asked for, and
@@ -369,7 +396,8 @@ static long pieces(const struct call *c, long nr, const long args[6])
 	bool positioned = nr == SYS_pread64 || nr == SYS_pwrite64;
 	bool out = c->rules[0].out;
 	size_t total = (size_t)args[2], done = 0, piece = piece_bytes();
-	bool whole = !out || is_regular((int)args[0]);
+	bool whole = !out || is_regular((int)args[0]) ||
+		     (nr == SYS_recvfrom && args[3] & MSG_WAITALL);
 
 	while (done < total) {
 		long a[6] = { args[0], args[1] + (long)done,
@@ -450,7 +478,10 @@ long em_guard_call(long nr, const long args[6])
 	case SYS_write:
 	case SYS_pread64:
 	case SYS_pwrite64:
-		if ((size_t)args[2] > piece_bytes() && em_in_window((uintptr_t)args[1]))
+	case SYS_recvfrom:
+	case SYS_sendto:
+		if ((size_t)args[2] > piece_bytes() && em_in_window((uintptr_t)args[1]) &&
+		    divisible(nr, args))
 			return pieces(c, nr, args);
 		break;
 	case SYS_readv:
