@@ -244,7 +244,7 @@ void em_core_fork_parent(void)
  */
 static void dirty_clean_pages(void)
 {
-	uint64_t pages = em_window_bytes() >> EM_PAGE_SHIFT;
+	uint64_t pages = em_table->block_count * EM_BLOCK_PAGES;
 
 	for (uint64_t p = 0; p < pages; p++) {
 		if (p % EM_BLOCK_PAGES == 0 && em_block_is_virgin(em_block_of_page(p))) {

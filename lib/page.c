@@ -77,8 +77,14 @@ void em_block_touch(uint64_t page)
 {
 	_Atomic uint32_t *b = &em_blocks[em_block_of_page(page)];
 
-	if (em_unlikely(!atomic_load_explicit(b, memory_order_relaxed)))
-		atomic_store_explicit(b, 1, memory_order_release);
+	if (em_likely(atomic_load_explicit(b, memory_order_relaxed)))
+		return;
+	uint64_t count = atomic_load(&em_table->block_count);
+	uint64_t want = em_block_of_page(page) + 1;
+	while (count < want &&
+	       !atomic_compare_exchange_weak(&em_table->block_count, &count, want))
+		;
+	atomic_store_explicit(b, 1, memory_order_release);
 }
 
 bool em_block_is_virgin(uint64_t block)

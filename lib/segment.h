@@ -191,6 +191,7 @@ struct em_table_header {
 	uint64_t pages_off;    /* _Atomic uint64_t[] */
 	_Atomic uint32_t region_count;
 	_Atomic uint32_t region_seq; /* odd while regions change: read again */
+	_Atomic uint64_t block_count; /* no block from here on was ever touched */
 };
 
 #endif

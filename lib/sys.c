@@ -25,15 +25,16 @@
 /* The library's descriptors are kept from here up, out of the way of programs
  * that count on small numbers or close everything they do not know. */
 #define EM_FD_FLOOR 700
-#define EM_FDS_MAX 96
+#define EM_FDS_MAX 512
 
 static struct {
 	int uffd;
 	int pidfd;  /* or PIDFD_SELF_THREAD */
 	int mem;    /* /proc/self/mem, opened when first needed; 0 before */
 	bool vector_drop;
+	_Atomic int lowest;            /* none of ours is below this */
 	_Atomic int owned[EM_FDS_MAX]; /* descriptor + 1, or 0 */
-} sys = { .uffd = -1, .pidfd = -1 };
+} sys = { .uffd = -1, .pidfd = -1, .lowest = INT_MAX };
 
 #define CALL0(nr) em_syscall(nr, 0, 0, 0, 0, 0, 0)
 #define CALL1(nr, a) em_syscall(nr, (long)(a), 0, 0, 0, 0, 0)
@@ -49,6 +50,8 @@ static struct {
 
 static void own_fd(int fd)
 {
+	if (fd < atomic_load(&sys.lowest))
+		atomic_store(&sys.lowest, fd);
 	for (size_t i = 0; i < EM_FDS_MAX; i++) {
 		int none = 0;
 		if (atomic_compare_exchange_strong(&sys.owned[i], &none, fd + 1))
@@ -58,10 +61,24 @@ static void own_fd(int fd)
 
 bool em_sys_owns_fd(int fd)
 {
-	for (size_t i = 0; fd >= 0 && i < EM_FDS_MAX; i++)
+	if (em_likely(fd < atomic_load_explicit(&sys.lowest, memory_order_relaxed)))
+		return false;
+	for (size_t i = 0; i < EM_FDS_MAX; i++)
 		if (atomic_load_explicit(&sys.owned[i], memory_order_relaxed) == fd + 1)
 			return true;
 	return false;
+}
+
+int em_sys_next_own_fd(unsigned int first)
+{
+	int best = -1;
+
+	for (size_t i = 0; i < EM_FDS_MAX; i++) {
+		int fd = atomic_load_explicit(&sys.owned[i], memory_order_relaxed) - 1;
+		if (fd >= 0 && (unsigned int)fd >= first && (best < 0 || fd < best))
+			best = fd;
+	}
+	return best;
 }
 
 int em_sys_close(int fd)

@@ -79,5 +79,7 @@ void em_sys_restore_signals(const sigset_t *old);
 void em_sys_forked(void);
 /* Whether fd is one of ours, which the program must not close. */
 bool em_sys_owns_fd(int fd);
+/* Our lowest descriptor from first on, or -1. */
+int em_sys_next_own_fd(unsigned int first);
 
 #endif

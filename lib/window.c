@@ -75,11 +75,8 @@ static int copy_table(int from, uint64_t off, size_t bytes)
 static int copy_blocks(int from)
 {
 	const size_t granules = EM_BLOCK_PAGES >> window.granule_shift;
-	uint64_t blocks = window.bytes >> EM_PAGE_SHIFT;
-	int ret;
-
-	blocks /= EM_BLOCK_PAGES;
-	ret = copy_table(from, EM_TABLE_BLOCKS, blocks * sizeof(uint32_t));
+	uint64_t blocks = em_table->block_count;
+	int ret = copy_table(from, EM_TABLE_BLOCKS, blocks * sizeof(uint32_t));
 	for (uint64_t b = 0; b < blocks && ret == 0; b++) {
 		if (!em_blocks[b])
 			continue;

@@ -23,20 +23,12 @@ EM_EXPORT int close(int fd)
 	return EM_REAL(close)(fd);
 }
 
-/* Ours in [first, last], the lowest; or -1. */
-static int lowest_own(unsigned int first, unsigned int last)
-{
-	for (unsigned int fd = first; fd <= last && fd < 1u << 20; fd++)
-		if (em_sys_owns_fd((int)fd))
-			return (int)fd;
-	return -1;
-}
-
 EM_EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 {
 	int own;
 
-	while (em_core_active() && (own = lowest_own(first, last)) >= 0) {
+	while (em_core_active() && (own = em_sys_next_own_fd(first)) >= 0 &&
+	       (unsigned int)own <= last) {
 		if ((unsigned int)own > first) {
 			long ret = em_syscall(SYS_close_range, first, own - 1, flags, 0, 0, 0);
 			if (ret < 0)
