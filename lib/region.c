@@ -684,6 +684,8 @@ static int remap_locked(uintptr_t addr, size_t old_bytes, size_t new_bytes,
 	if (!em_region_find(addr, &r) || r.end < addr + old_bytes ||
 	    r.source == EM_SOURCE_FOREIGN)
 		return -EFAULT;
+	if (flags & MREMAP_FIXED && fixed < addr + old_bytes && addr < fixed + new_bytes)
+		return -EINVAL;
 	*moved = addr;
 	if (flags & MREMAP_FIXED)
 		return remap_elsewhere(&r, addr, em_min(old_bytes, new_bytes),
