@@ -300,16 +300,24 @@ static unsigned int release_holdings(uint64_t page)
 
 struct ending {
 	enum em_page_state state; /* what the claimed pages become */
+	bool keep_foreign;        /* but not those that are the kernel's */
 	uint64_t credits;
 };
+
+static bool is_foreign(uint64_t owned)
+{
+	return EM_WORD_STATE(em_word_unowned(owned)) == EM_PAGE_FOREIGN;
+}
 
 static void forget(uint64_t from, uint64_t to, void *arg)
 {
 	struct ending *e = arg;
 
 	for (uint64_t p = from; p < to; p++) {
+		uint64_t w = em_page_load(p);
 		e->credits += release_holdings(p);
-		em_page_set(p, em_word_make(e->state, EM_SLOT_NONE, -1, false));
+		em_page_set(p, e->keep_foreign && is_foreign(w) ? em_word_unowned(w) :
+			       em_word_make(e->state, EM_SLOT_NONE, -1, false));
 	}
 }
 
@@ -327,10 +335,10 @@ static uint64_t page_end(uintptr_t addr, size_t bytes)
 }
 
 /* Drops all contents of a range; its pages are untouched afterwards. */
-static int wipe(uintptr_t addr, size_t bytes)
+static int wipe(uintptr_t addr, size_t bytes, bool keep_foreign)
 {
 	uint64_t from = em_page_of(addr), to = page_end(addr, bytes);
-	struct ending e = { EM_PAGE_UNTOUCHED, 0 };
+	struct ending e = { EM_PAGE_UNTOUCHED, keep_foreign, 0 };
 	int error = 0;
 
 	for_touched(from, to, claim, NULL);
@@ -380,7 +388,7 @@ static int clear(uintptr_t addr, size_t bytes)
 	change_begin();
 	remove_range(addr, addr + bytes);
 	change_end();
-	ret = wipe(addr, bytes);
+	ret = wipe(addr, bytes, false);
 	if (ret < 0)
 		return ret;
 	return foreign ? reclaim_addresses(addr, bytes)
@@ -473,7 +481,7 @@ static void touch_blocks(uint64_t from, uint64_t to)
 static int give_away_locked(uintptr_t addr, size_t bytes)
 {
 	uint64_t from = em_page_of(addr), to = page_end(addr, bytes);
-	struct ending e = { EM_PAGE_FOREIGN, 0 };
+	struct ending e = { EM_PAGE_FOREIGN, false, 0 };
 	int ret;
 
 	if (table_full())
@@ -567,7 +575,7 @@ int em_region_discard(uintptr_t addr, size_t bytes)
 
 	em_lock_enter(&map_lock, &old);
 	covered = em_region_covers(addr, bytes);
-	ret = wipe(addr, bytes);
+	ret = wipe(addr, bytes, true);
 	em_lock_leave(&map_lock, &old);
 	return ret < 0 ? ret : covered ? 0 : -ENOMEM;
 }
