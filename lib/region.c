@@ -289,6 +289,15 @@ static void drop_mapped(uint64_t from, uint64_t to, void *arg)
 		*error = ret;
 }
 
+/*
+ * Whether a claim holds this page. A block that was touched for the first time
+ * after the claim has pages that are somebody else's.
+ */
+static bool is_claimed(uint64_t page)
+{
+	return EM_WORD_STATE(em_page_load(page)) == EM_PAGE_BUSY;
+}
+
 /* Gives back what a claimed page holds: its credit, its slot, its buffer. */
 static unsigned int release_holdings(uint64_t page)
 {
@@ -315,6 +324,8 @@ static void forget(uint64_t from, uint64_t to, void *arg)
 
 	for (uint64_t p = from; p < to; p++) {
 		uint64_t w = em_page_load(p);
+		if (!is_claimed(p))
+			continue;
 		e->credits += release_holdings(p);
 		em_page_set(p, e->keep_foreign && is_foreign(w) ? em_word_unowned(w) :
 			       em_word_make(e->state, EM_SLOT_NONE, -1, false));
@@ -326,7 +337,8 @@ static void unclaim(uint64_t from, uint64_t to, void *arg)
 {
 	(void)arg;
 	for (uint64_t p = from; p < to; p++)
-		em_page_set(p, em_word_unowned(em_page_load(p)));
+		if (is_claimed(p))
+			em_page_set(p, em_word_unowned(em_page_load(p)));
 }
 
 static uint64_t page_end(uintptr_t addr, size_t bytes)
@@ -638,7 +650,8 @@ static void move_pages(uint64_t from, uint64_t to, void *arg)
 	struct moving *m = arg;
 
 	for (uint64_t p = from; p < to && !m->error; p++)
-		m->error = move_page(p, (uint64_t)((int64_t)p + m->distance));
+		if (is_claimed(p))
+			m->error = move_page(p, (uint64_t)((int64_t)p + m->distance));
 }
 
 static int remap_elsewhere(const struct em_region *r, uintptr_t addr,
