@@ -401,6 +401,10 @@ static int clear(uintptr_t addr, size_t bytes)
 	remove_range(addr, addr + bytes);
 	change_end();
 	ret = wipe(addr, bytes, false);
+	if (ret == -EINVAL) { /* locked memory can go, but not be dropped */
+		em_sys_unlock(addr, bytes);
+		ret = wipe(addr, bytes, false);
+	}
 	if (ret < 0)
 		return ret;
 	return foreign ? reclaim_addresses(addr, bytes)
@@ -675,6 +679,7 @@ static int remap_elsewhere(const struct em_region *r, uintptr_t addr,
 		return ret;
 	m.distance = ((int64_t)at - (int64_t)addr) / (int64_t)EM_PAGE_BYTES;
 	for_touched(from, to, claim, NULL);
+	em_sys_unlock(addr, old_bytes); /* locked pages can neither move nor be dropped */
 	if (prot != (PROT_READ | PROT_WRITE))
 		em_sys_protect(addr, old_bytes, PROT_READ | PROT_WRITE);
 	for_touched(from, to, move_pages, &m);

@@ -348,6 +348,11 @@ int em_sys_discard(uintptr_t addr, size_t bytes)
 	return (int)CALL3(SYS_madvise, addr, bytes, MADV_DONTNEED);
 }
 
+int em_sys_unlock(uintptr_t addr, size_t bytes)
+{
+	return (int)CALL2(SYS_munlock, addr, bytes);
+}
+
 /* ---- files, time, threads -------------------------------------------- */
 
 long em_sys_pread(int fd, void *buf, size_t bytes, uint64_t offset)

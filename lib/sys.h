@@ -55,6 +55,7 @@ void em_sys_dealloc(void *p, size_t bytes);
 int em_sys_reserve(uintptr_t addr, size_t bytes); /* PROT_NONE, exactly there */
 int em_sys_protect(uintptr_t addr, size_t bytes, int prot);
 int em_sys_discard(uintptr_t addr, size_t bytes); /* MADV_DONTNEED */
+int em_sys_unlock(uintptr_t addr, size_t bytes);  /* munlock */
 
 long em_sys_pread(int fd, void *buf, size_t bytes, uint64_t offset);
 long em_sys_pwrite(int fd, const void *buf, size_t bytes, uint64_t offset);

@@ -379,7 +379,7 @@ static long move_error(const struct area *to, size_t dst, const struct area *fro
 		       size_t src)
 {
 	if (!to || !from || to->prot[dst] != from->prot[src] ||
-	    !(to->prot[dst] & PROT_WRITE))
+	    !(to->prot[dst] & PROT_WRITE) || from->bits[src] & LOCKED)
 		return -EINVAL;
 	if (!(from->bits[src] & MAPPED))
 		return -ENOENT;
@@ -468,6 +468,12 @@ int em_sys_discard(uintptr_t addr, size_t bytes)
 	if (hook)
 		hook(addr, bytes);
 	return ret;
+}
+
+int em_sys_unlock(uintptr_t addr, size_t bytes)
+{
+	change_bits(addr, bytes, 0, LOCKED);
+	return 0;
 }
 
 int em_sys_drop(const struct iovec *runs, size_t count, size_t *done)
