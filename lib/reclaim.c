@@ -409,8 +409,12 @@ static long move_shared(const struct prey *p, uintptr_t src, uintptr_t dst)
 /* The way of the copy, into a buffer that is as empty as MOVE wants it. */
 static bool copy_and_drop(const struct prey *p, uintptr_t src, uintptr_t dst)
 {
-	if (!(p->prot & PROT_READ) || em_sys_write_protect(src, EM_PAGE_BYTES, true) < 0 ||
-	    em_sys_copy_in(dst, (void *)src, EM_PAGE_BYTES, false) < 0)
+	static _Alignas(EM_PAGE_BYTES) unsigned char peeked[EM_PAGE_BYTES];
+	const void *contents = p->prot & PROT_READ ? (void *)src : peeked;
+
+	if (em_sys_write_protect(src, EM_PAGE_BYTES, true) < 0 ||
+	    (contents == peeked && em_sys_peek(peeked, src, EM_PAGE_BYTES) < 0) ||
+	    em_sys_copy_in(dst, contents, EM_PAGE_BYTES, false) < 0)
 		return false;
 	if (em_sys_discard(src, EM_PAGE_BYTES) == 0)
 		return true;
