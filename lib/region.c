@@ -280,24 +280,6 @@ static void claim(uint64_t from, uint64_t to, void *arg)
 		claim_page(p);
 }
 
-static void drop_mapped(uint64_t from, uint64_t to, void *arg)
-{
-	int *error = arg;
-	int ret = em_sys_discard(em_page_addr(from), (to - from) << EM_PAGE_SHIFT);
-
-	if (ret < 0 && !*error)
-		*error = ret;
-}
-
-/*
- * Whether a claim holds this page. A block that was touched for the first time
- * after the claim has pages that are somebody else's.
- */
-static bool is_claimed(uint64_t page)
-{
-	return EM_WORD_STATE(em_page_load(page)) == EM_PAGE_BUSY;
-}
-
 /* Gives back what a claimed page holds: its credit, its slot, its buffer. */
 static unsigned int release_holdings(uint64_t page)
 {
@@ -311,6 +293,7 @@ struct ending {
 	enum em_page_state state; /* what the claimed pages become */
 	bool keep_foreign;        /* but not those that are the kernel's */
 	uint64_t credits;
+	int error;
 };
 
 static bool is_foreign(uint64_t owned)
@@ -318,14 +301,10 @@ static bool is_foreign(uint64_t owned)
 	return EM_WORD_STATE(em_word_unowned(owned)) == EM_PAGE_FOREIGN;
 }
 
-static void forget(uint64_t from, uint64_t to, void *arg)
+static void forget(uint64_t from, uint64_t to, struct ending *e)
 {
-	struct ending *e = arg;
-
 	for (uint64_t p = from; p < to; p++) {
 		uint64_t w = em_page_load(p);
-		if (!is_claimed(p))
-			continue;
 		e->credits += release_holdings(p);
 		em_page_set(p, e->keep_foreign && is_foreign(w) ? em_word_unowned(w) :
 			       em_word_make(e->state, EM_SLOT_NONE, -1, false));
@@ -333,12 +312,10 @@ static void forget(uint64_t from, uint64_t to, void *arg)
 }
 
 /* Undoes a claim, when the kernel refused what it was for. */
-static void unclaim(uint64_t from, uint64_t to, void *arg)
+static void unclaim(uint64_t from, uint64_t to)
 {
-	(void)arg;
 	for (uint64_t p = from; p < to; p++)
-		if (is_claimed(p))
-			em_page_set(p, em_word_unowned(em_page_load(p)));
+		em_page_set(p, em_word_unowned(em_page_load(p)));
 }
 
 static uint64_t page_end(uintptr_t addr, size_t bytes)
@@ -346,21 +323,34 @@ static uint64_t page_end(uintptr_t addr, size_t bytes)
 	return em_page_of(addr + bytes - 1) + 1;
 }
 
+/*
+ * One piece from claim to end: a block that is touched for the first time
+ * meanwhile is either met later, or not met at all.
+ */
+static void wipe_piece(uint64_t from, uint64_t to, void *arg)
+{
+	struct ending *e = arg;
+	int ret;
+
+	claim(from, to, NULL);
+	ret = em_sys_discard(em_page_addr(from), (to - from) << EM_PAGE_SHIFT);
+	if (ret == 0) {
+		forget(from, to, e);
+		return;
+	}
+	unclaim(from, to);
+	if (!e->error)
+		e->error = ret;
+}
+
 /* Drops all contents of a range; its pages are untouched afterwards. */
 static int wipe(uintptr_t addr, size_t bytes, bool keep_foreign)
 {
-	uint64_t from = em_page_of(addr), to = page_end(addr, bytes);
-	struct ending e = { EM_PAGE_UNTOUCHED, keep_foreign, 0 };
-	int error = 0;
+	struct ending e = { EM_PAGE_UNTOUCHED, keep_foreign, 0, 0 };
 
-	for_touched(from, to, claim, NULL);
-	for_touched(from, to, drop_mapped, &error);
-	if (error)
-		for_touched(from, to, unclaim, NULL);
-	else
-		for_touched(from, to, forget, &e);
+	for_touched(em_page_of(addr), page_end(addr, bytes), wipe_piece, &e);
 	em_credits_give(e.credits);
-	return error;
+	return e.error;
 }
 
 /* Whether a kernel mapping was put into this range, and has to go again. */
@@ -497,7 +487,7 @@ static void touch_blocks(uint64_t from, uint64_t to)
 static int give_away_locked(uintptr_t addr, size_t bytes)
 {
 	uint64_t from = em_page_of(addr), to = page_end(addr, bytes);
-	struct ending e = { EM_PAGE_FOREIGN, false, 0 };
+	struct ending e = { EM_PAGE_FOREIGN, false, 0, 0 };
 	int ret;
 
 	if (table_full())
@@ -653,8 +643,9 @@ static void move_pages(uint64_t from, uint64_t to, void *arg)
 {
 	struct moving *m = arg;
 
+	/* A block that was touched since the claim has nothing that is ours. */
 	for (uint64_t p = from; p < to && !m->error; p++)
-		if (is_claimed(p))
+		if (EM_WORD_STATE(em_page_load(p)) == EM_PAGE_BUSY)
 			m->error = move_page(p, (uint64_t)((int64_t)p + m->distance));
 }
 
