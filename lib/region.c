@@ -604,12 +604,26 @@ static int move_resident(uint64_t from, uint64_t to)
 	return n < 0 ? (int)n : em_sys_discard(src, EM_PAGE_BYTES);
 }
 
+/*
+ * Claims a page of the new place. It is not always empty: a run of first
+ * touches in the mapping before it may have come this far.
+ */
+static void claim_place(uint64_t page)
+{
+	em_block_touch(page);
+	claim_page(page);
+	if (em_word_was(em_page_load(page)) == EM_WAS_RESIDENT)
+		em_sys_discard(em_page_addr(page), EM_PAGE_BYTES);
+	em_credits_give(release_holdings(page));
+}
+
 /* Takes one claimed page over to its new place. */
 static int move_page(uint64_t from, uint64_t to)
 {
 	uint64_t w = em_page_load(from);
 	int ret = 0;
 
+	claim_place(to);
 	switch (em_word_was(w)) {
 	case EM_WAS_RESIDENT:
 		ret = move_resident(from, to);
@@ -628,7 +642,6 @@ static int move_page(uint64_t from, uint64_t to)
 	default:
 		w = em_word_make(EM_PAGE_UNTOUCHED, EM_SLOT_NONE, -1, false);
 	}
-	em_block_touch(to);
 	em_page_set(to, w);
 	em_page_set(from, em_word_make(EM_PAGE_UNTOUCHED, EM_SLOT_NONE, -1, false));
 	return 0;
