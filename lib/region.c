@@ -627,6 +627,11 @@ static int move_page(uint64_t from, uint64_t to)
 	switch (em_word_was(w)) {
 	case EM_WAS_RESIDENT:
 		ret = move_resident(from, to);
+		if (ret == -EFAULT) { /* dropped behind our back: it reads as zero */
+			em_credits_give(release_holdings(from));
+			w = em_word_make(EM_PAGE_UNTOUCHED, EM_SLOT_NONE, -1, false);
+			break;
+		}
 		if (ret < 0)
 			return ret;
 		/* MOVE loses the write protection of a clean page. */
