@@ -366,6 +366,14 @@ static size_t build_runs(void)
 	return n;
 }
 
+/* Of a run that was refused, the pages before the locked one are gone. */
+static void drop_one_by_one(size_t i, size_t pages)
+{
+	for (; pages; i++, pages--)
+		if (em_sys_discard(em_page_addr(batch.pages[i].page), EM_PAGE_BYTES) < 0)
+			keep_after_all(&batch.pages[i]);
+}
+
 static void drop(void)
 {
 	size_t n = build_runs(), at = 0, done;
@@ -374,9 +382,8 @@ static void drop(void)
 		if (em_sys_drop(batch.runs + at, n - at, &done) == 0)
 			return;
 		at += done; /* this one was refused: locked memory, for example */
-		size_t pages = batch.runs[at].iov_len >> EM_PAGE_SHIFT;
-		for (size_t i = batch.run_first[at]; pages; i++, pages--)
-			keep_after_all(&batch.pages[i]);
+		drop_one_by_one(batch.run_first[at],
+				batch.runs[at].iov_len >> EM_PAGE_SHIFT);
 		at++;
 	}
 }
