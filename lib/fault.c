@@ -39,8 +39,6 @@ struct run {
 	bool write;
 };
 
-const void *em_zero_page(void) { return fault.zeros; }
-
 int em_fault_init(const struct em_config *cfg, uint64_t limit_pages)
 {
 	uint64_t run = em_clamp(cfg->readahead_bytes >> EM_PAGE_SHIFT, 1, EM_RUN_MAX);

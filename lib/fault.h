@@ -48,7 +48,4 @@ enum em_fault_outcome em_fault_handle(uintptr_t addr, bool write, bool protectio
  */
 int em_fault_bring_in(uintptr_t addr, size_t bytes, bool write);
 
-/* A page of zeros. */
-const void *em_zero_page(void);
-
 #endif

@@ -437,7 +437,7 @@ static bool move_page(struct prey *p, uintptr_t dst)
 	if (n == -EBUSY)
 		n = move_shared(p, src, dst);
 	if (n == -ENOENT) /* dropped behind our back: it reads as zero */
-		return em_sys_copy_in(dst, em_zero_page(), EM_PAGE_BYTES, false) > 0;
+		p->fate = IS_ZERO;
 	if (n == -EINVAL || n == -EPERM) /* read-only memory */
 		return copy_and_drop(p, src, dst);
 	return n > 0;
@@ -466,6 +466,13 @@ static size_t move_pages(size_t i, size_t n)
 	return move_page(&batch.pages[i], (uintptr_t)next_buffer()) ? 1 : 0;
 }
 
+/* MOVE took the page's protection and could not take the page. */
+static void stay_in_place(struct prey *p)
+{
+	em_sys_write_protect(em_page_addr(p->page), EM_PAGE_BYTES, is_clean(p));
+	release(p);
+}
+
 static void move_out(bool clean)
 {
 	for (size_t i = 0; i < batch.count;) {
@@ -477,8 +484,8 @@ static void move_out(bool clean)
 		}
 		size_t n = move_pages(i, move_run(i, clean));
 		if (n == 0) {
-			em_sys_write_protect(em_page_addr(p->page), EM_PAGE_BYTES, is_clean(p));
-			release(p);
+			if (p->fate != IS_ZERO)
+				stay_in_place(p);
 			i++;
 		}
 		for (size_t k = 0; k < n; k++)
