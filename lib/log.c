@@ -97,7 +97,9 @@ _Noreturn void em_panic(const char *format, ...)
 		struct { void *handler; unsigned long flags; void *restorer;
 			 uint64_t mask; } dfl = { 0 };
 		long pid = em_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
+		uint64_t abrt = 1ull << (SIGABRT - 1); /* handlers run with it blocked */
 		em_syscall(SYS_rt_sigaction, SIGABRT, (long)&dfl, 0, 8, 0, 0);
+		em_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&abrt, 0, 8, 0, 0);
 		em_syscall(SYS_kill, pid, SIGABRT, 0, 0, 0, 0);
 		em_syscall(SYS_exit_group, 134, 0, 0, 0, 0, 0);
 	}
