@@ -472,7 +472,11 @@ int em_sys_discard(uintptr_t addr, size_t bytes)
 
 int em_sys_unlock(uintptr_t addr, size_t bytes)
 {
+	void (*hook)(uintptr_t, size_t) = fake.in_unlock;
+
 	change_bits(addr, bytes, 0, LOCKED);
+	if (hook)
+		hook(addr, bytes);
 	return 0;
 }
 

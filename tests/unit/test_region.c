@@ -453,6 +453,59 @@ static void touched_meanwhile(const void *arg)
 	is_int(em_credits_free(), em_segment->credit_pages, "with every credit");
 }
 
+static void touch_new_place(uintptr_t addr, size_t bytes)
+{
+	(void)addr;
+	(void)bytes;
+	fake.in_unlock = NULL;
+	for (size_t p = 0; p < 16; p += 2)
+		put_page(late_addr, p, 9);
+}
+
+/* The new place of a mapping is touched before the pages are there. */
+static void touched_new_place(const void *arg)
+{
+	uintptr_t moved;
+
+	start_world(spawn_nothing, arg);
+	uintptr_t addr = map_pages(32);
+	fill_pages(addr, 0, 4, 1);
+	evict_all();
+	fill_pages(addr, 4, 12, 1);
+	late_addr = map_pages(32);
+	fake.in_unlock = touch_new_place;
+	is_int(em_region_remap(addr, 32 * PAGE, 32 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			       late_addr, &moved), 0, "a mapping moves to where pages appear");
+	uint64_t words[PAGE / 8], want[PAGE / 8];
+	unsigned int wrong = 0;
+	for (uint64_t p = 0; p < 12; p++) {
+		pattern(want, p, 1);
+		wrong += fake_load(moved + p * PAGE, words, PAGE) != FAKE_FINE ||
+			 memcmp(words, want, PAGE);
+	}
+	is_int(wrong, 0, "its own pages replace them");
+	check_balance(EM_WINDOW_BASE, 256, "new place");
+	em_region_unmap(moved, 32 * PAGE);
+	is_int(em_credits_free(), em_segment->credit_pages, "no credit is lost");
+}
+
+/* A raw madvise(2) before mremap(2). */
+static void dropped_before_move(const void *arg)
+{
+	uintptr_t moved;
+
+	start_world(spawn_nothing, arg);
+	uintptr_t addr = map_pages(32);
+	fill_pages(addr, 0, 32, 1);
+	map_pages(8);
+	em_sys_discard(addr + 4 * PAGE, 8 * PAGE);
+	is_int(em_region_remap(addr, 32 * PAGE, 64 * PAGE, MREMAP_MAYMOVE, 0, &moved), 0,
+	       "a mapping moves, some pages of it are missing");
+	is_int(count_good(moved, 4, 12, 0), 8, "they read as zero");
+	is_int(count_good(moved, 0, 4, 0), 0, "the others do not");
+	check_balance(EM_WINDOW_BASE, 256, "dropped");
+}
+
 int main(void)
 {
 	static const char *const copy = "eviction.granule=16K\nprefetch.readahead=64K";
@@ -477,5 +530,8 @@ int main(void)
 	in_child("locked, copy", locked, copy);
 	in_child("locked, move", locked, move);
 	in_child("touched meanwhile", touched_meanwhile, copy);
+	in_child("touched new place, copy", touched_new_place, copy);
+	in_child("touched new place, move", touched_new_place, move);
+	in_child("dropped before a move", dropped_before_move, copy);
 	return done_testing();
 }
