@@ -435,7 +435,7 @@ static void make_dirty(uint64_t page, uint64_t w, struct em_thread *self)
  * faster. If it does not get better, a raw system call has dropped the page
  * behind our back, and by the kernel's rules it reads as zero now.
  */
-static void look_closer(uint64_t page, struct em_thread *self)
+static void look_closer(uint64_t page, uint64_t w, struct em_thread *self)
 {
 	if (self->last_stale != page) {
 		self->last_stale = page;
@@ -444,7 +444,17 @@ static void look_closer(uint64_t page, struct em_thread *self)
 	if (++self->stale_count < EM_STALE_MAX)
 		return;
 	self->stale_count = 0;
-	em_sys_copy_in(em_page_addr(page), fault.zeros, EM_PAGE_BYTES, false);
+	em_gate_enter(self);
+	if (em_page_own(page, w, EM_PAGE_LOADING)) {
+		uint64_t owned = em_page_load(page) & ~EM_WORD_WAITER;
+		em_granule_pass(em_granule_of(page));
+		if (em_sys_copy_in(em_page_addr(page), fault.zeros, EM_PAGE_BYTES, false) > 0) {
+			em_standby_release(owned); /* what the store has is the past */
+			w = em_word_make(EM_PAGE_RESIDENT, EM_SLOT_NONE, -1, false);
+		}
+		em_page_set(page, w);
+	}
+	em_gate_leave(self);
 }
 
 enum em_fault_outcome em_fault_handle(uintptr_t addr, bool write, bool protection)
@@ -475,7 +485,7 @@ enum em_fault_outcome em_fault_handle(uintptr_t addr, bool write, bool protectio
 			if (write && protection)
 				make_dirty(page, w, self);
 			else
-				look_closer(page, self);
+				look_closer(page, w, self);
 			break;
 		case EM_PAGE_LOST:
 			return EM_FAULT_FAILED;
