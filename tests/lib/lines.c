@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * lines --mb N [--seed N] [--words]: N MB of lines on stdout, the same for the
- * same seed. Random letters and digits; with --words, text over a vocabulary
- * of some thousand words, which a compressor has something to do with.
+ * lines --mb N [--seed N] [--long | --words]: N MB of lines on stdout, the same
+ * for the same seed. Random letters and digits, 32 to a line or, with --long,
+ * 500 on average; with --words, text over a vocabulary of some thousand words,
+ * which gives a compressor something to do.
  */
 #include <errno.h>
 #include <getopt.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WORDS 4096u
+
+enum kind { SHORT, LONG, TEXT };
 
 static uint64_t rng;
 
@@ -36,9 +38,9 @@ static size_t random_letters(char *to, size_t n)
 	return n;
 }
 
-static size_t random_line(char *to)
+static size_t random_line(char *to, unsigned int spread)
 {
-	size_t n = random_letters(to, 8 + rnd() % 48);
+	size_t n = random_letters(to, 8 + rnd() % spread);
 
 	to[n++] = '\n';
 	return n;
@@ -61,15 +63,16 @@ static size_t text_line(char *to, char words[][16])
 	return n;
 }
 
-static int write_lines(uint64_t bytes, bool text)
+static int write_lines(uint64_t bytes, enum kind kind)
 {
 	static char words[WORDS][16];
-	static char line[512];
+	static char line[1024];
 
 	for (unsigned int w = 0; w < WORDS; w++)
 		random_letters(words[w], 2 + rnd() % 10);
 	while (bytes > 0) {
-		size_t n = text ? text_line(line, words) : random_line(line);
+		size_t n = kind == TEXT ? text_line(line, words) :
+					  random_line(line, kind == LONG ? 984 : 48);
 
 		if (n > bytes) {
 			n = (size_t)bytes;
@@ -87,27 +90,29 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "mb", required_argument, NULL, 'm' },
 		{ "seed", required_argument, NULL, 'r' },
+		{ "long", no_argument, NULL, 'l' },
 		{ "words", no_argument, NULL, 'w' },
 		{ NULL, 0, NULL, 0 },
 	};
 	uint64_t mb = 0, seed = 1;
-	bool text = false;
+	enum kind kind = SHORT;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 'm': mb = strtoull(optarg, NULL, 10); break;
 		case 'r': seed = strtoull(optarg, NULL, 10); break;
-		case 'w': text = true; break;
+		case 'l': kind = LONG; break;
+		case 'w': kind = TEXT; break;
 		default: mb = 0; optind = argc; break;
 		}
 	}
 	if (mb == 0 || optind != argc) {
-		fprintf(stderr, "usage: lines --mb N [--seed N] [--words]\n");
+		fprintf(stderr, "usage: lines --mb N [--seed N] [--long | --words]\n");
 		return 2;
 	}
 	rng = (seed + 1) * 0x9e3779b97f4a7c15ull;
-	int error = write_lines(mb << 20, text);
+	int error = write_lines(mb << 20, kind);
 	if (error) {
 		fprintf(stderr, "lines: %s\n", strerror(-error));
 		return 1;

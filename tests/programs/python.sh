@@ -24,7 +24,7 @@ print(found)
 for i in range(0, count, 997):
     print(i, squares["key %d" % i])
 END
-command=(python3 "$scratch/dict.py" "$(by_size 600000 3000000)")
+command=(python3 "$scratch/dict.py" "$(by_size 200000 3000000)")
 export PYTHONHASHSEED=0
 run_alone "$scratch/alone" "${command[@]}"
 run_managed "$scratch/managed" "${command[@]}"

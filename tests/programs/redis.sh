@@ -14,7 +14,7 @@ set -u
 # redis-server package would also start a server that nobody asked for.
 need_tools redis-check-rdb redis-cli redis-benchmark
 ln -s "$(command -v redis-check-rdb)" "$scratch/redis-server"
-keys=$(by_size 80000 400000)
+keys=$(by_size 50000 400000)
 socket=$scratch/socket
 lua="local i = redis.call('INCR', 'n')
 return redis.call('SET', 'key:' .. i, string.rep(redis.sha1hex(i), 25))"

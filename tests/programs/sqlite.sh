@@ -11,7 +11,7 @@ input=$scratch/script.sql
 cat >"$input" <<END
 CREATE TABLE t (id INTEGER PRIMARY KEY, k INTEGER, name TEXT, body TEXT);
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
-  WHERE i < $(by_size 200000 1000000))
+  WHERE i < $(by_size 100000 1000000))
 INSERT INTO t SELECT i, (i * 2654435761) % 4294967291,
   printf('%08x', (i * 40503) % 4294967291),
   printf('%.100c', char(97 + i % 26)) || i FROM n;

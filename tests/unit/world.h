@@ -24,6 +24,7 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -105,11 +106,18 @@ static inline int spawn_thread(void (*body)(void))
 
 static inline void nothing_more(void) { }
 
+/* Where stores go: memory rather than a disk, if there is plenty. */
 static inline const char *scratch_folder(void)
 {
 	const char *dir = getenv("TMPDIR");
+	struct statvfs fs;
 
-	return dir ? dir : "/tmp";
+	if (dir)
+		return dir;
+	if (statvfs("/dev/shm", &fs) == 0 && !access("/dev/shm", W_OK) &&
+	    fs.f_bavail * fs.f_frsize > 1ul << 30)
+		return "/dev/shm";
+	return "/tmp";
 }
 
 /*
