@@ -26,8 +26,15 @@ unit_cflags = $(AM_CFLAGS) $(EM_SANITIZE)
 unit_ldflags = $(AM_LDFLAGS) $(EM_SANITIZE)
 unit_conf_libs = lib/libconf.a $(LIBYAML_LIBS)
 unit_core_libs = tests/unit/libcore.a $(LIBURING_LIBS)
+unit_core_cflags = $(unit_cflags) -pthread
+unit_core_ldflags = $(unit_ldflags) -pthread
+unit_world = tests/unit/tap.h tests/unit/world.h tests/unit/fake_sys.h
 
-unit_tests = tests/unit/test_config tests/unit/test_yaml
+unit_tests = tests/unit/test_config tests/unit/test_yaml \
+	tests/unit/test_page tests/unit/test_credits tests/unit/test_policies \
+	tests/unit/test_slots tests/unit/test_region tests/unit/test_fault \
+	tests/unit/test_reclaim tests/unit/test_store_file \
+	tests/unit/test_hazards tests/unit/test_report
 
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/tap.h
 tests_unit_test_config_CPPFLAGS = $(unit_cppflags)
@@ -41,9 +48,70 @@ tests_unit_test_yaml_CFLAGS = $(unit_cflags)
 tests_unit_test_yaml_LDFLAGS = $(unit_ldflags)
 tests_unit_test_yaml_LDADD = $(unit_conf_libs)
 
+tests_unit_test_page_SOURCES = tests/unit/test_page.c $(unit_world)
+tests_unit_test_page_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_page_CFLAGS = $(unit_core_cflags)
+tests_unit_test_page_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_page_LDADD = $(unit_core_libs)
+
+tests_unit_test_credits_SOURCES = tests/unit/test_credits.c $(unit_world)
+tests_unit_test_credits_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_credits_CFLAGS = $(unit_core_cflags)
+tests_unit_test_credits_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_credits_LDADD = $(unit_core_libs)
+
+tests_unit_test_policies_SOURCES = tests/unit/test_policies.c $(unit_world)
+tests_unit_test_policies_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_policies_CFLAGS = $(unit_core_cflags)
+tests_unit_test_policies_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_policies_LDADD = $(unit_core_libs)
+
+tests_unit_test_slots_SOURCES = tests/unit/test_slots.c $(unit_world)
+tests_unit_test_slots_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_slots_CFLAGS = $(unit_core_cflags)
+tests_unit_test_slots_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_slots_LDADD = $(unit_core_libs)
+
+tests_unit_test_region_SOURCES = tests/unit/test_region.c $(unit_world)
+tests_unit_test_region_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_region_CFLAGS = $(unit_core_cflags)
+tests_unit_test_region_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_region_LDADD = $(unit_core_libs)
+
+tests_unit_test_fault_SOURCES = tests/unit/test_fault.c $(unit_world)
+tests_unit_test_fault_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_fault_CFLAGS = $(unit_core_cflags)
+tests_unit_test_fault_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_fault_LDADD = $(unit_core_libs)
+
+tests_unit_test_reclaim_SOURCES = tests/unit/test_reclaim.c $(unit_world)
+tests_unit_test_reclaim_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_reclaim_CFLAGS = $(unit_core_cflags)
+tests_unit_test_reclaim_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_reclaim_LDADD = $(unit_core_libs)
+
+tests_unit_test_store_file_SOURCES = tests/unit/test_store_file.c $(unit_world)
+tests_unit_test_store_file_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_store_file_CFLAGS = $(unit_core_cflags)
+tests_unit_test_store_file_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_store_file_LDADD = $(unit_core_libs)
+
+tests_unit_test_hazards_SOURCES = tests/unit/test_hazards.c $(unit_world)
+tests_unit_test_hazards_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_hazards_CFLAGS = $(unit_core_cflags)
+tests_unit_test_hazards_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_hazards_LDADD = $(unit_core_libs)
+
+tests_unit_test_report_SOURCES = tests/unit/test_report.c tests/unit/tap.h
+tests_unit_test_report_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_report_CFLAGS = $(unit_cflags)
+tests_unit_test_report_LDFLAGS = $(unit_ldflags)
+tests_unit_test_report_LDADD = $(unit_conf_libs)
+
 # Built when a test names it in unit_core_libs.
 EXTRA_LIBRARIES = tests/unit/libcore.a
-tests_unit_libcore_a_SOURCES = $(extmem_core_sources) tests/unit/fake_sys.c
+tests_unit_libcore_a_SOURCES = $(extmem_core_sources) \
+	tests/unit/fake_sys.c tests/unit/fake_sys.h
 tests_unit_libcore_a_CPPFLAGS = $(unit_cppflags)
 tests_unit_libcore_a_CFLAGS = $(unit_cflags) $(LIBURING_CFLAGS)
 
