@@ -25,7 +25,7 @@
 struct fake_kernel fake = { .address_space = EM_WINDOW_MIN };
 
 /* What a page of registered memory is; beside it its protection. */
-enum { MAPPED = 1, PROTECTED = 2, LOCKED = 4, PINNED = 8, SHARED = 16 };
+enum { MAPPED = 1, PROTECTED = 2, LOCKED = 4, PINNED = 8, SHARED = 16, GONE = 32 };
 
 struct area {
 	uintptr_t start;
@@ -136,15 +136,27 @@ static void enter(struct area *a, size_t page, const void *contents, bool protec
 	memcpy(view_of(a, page), contents, EM_PAGE_BYTES);
 	a->bits[page] |= MAPPED | (protect ? PROTECTED : 0);
 	count_mapped(a, 1);
-	show(a, page, page + 1);
 }
 
-static void leave(struct area *a, size_t page)
+/* Out of sight first, for all of them at once; then poisoned. */
+static void leave(struct area *a, size_t from, size_t to)
 {
-	a->bits[page] &= (unsigned char)~(MAPPED | PROTECTED | SHARED);
-	show(a, page, page + 1);
-	memset(view_of(a, page), FAKE_POISON, EM_PAGE_BYTES);
-	count_mapped(a, -1);
+	bool any = false;
+
+	for (size_t i = from; i < to; i++)
+		any |= a->bits[i] & MAPPED;
+	if (!any)
+		return;
+	for (size_t i = from; i < to; i++)
+		if (a->bits[i] & MAPPED)
+			a->bits[i] = (a->bits[i] & (LOCKED | PINNED)) | GONE;
+	show(a, from, to);
+	for (size_t i = from; i < to; i++)
+		if (a->bits[i] & GONE) {
+			a->bits[i] &= (unsigned char)~GONE;
+			memset(view_of(a, i), FAKE_POISON, EM_PAGE_BYTES);
+			count_mapped(a, -1);
+		}
 }
 
 static bool one_in(uint32_t n)
@@ -371,6 +383,8 @@ long em_sys_copy_in(uintptr_t dst, const void *src, size_t bytes, bool protect)
 		else
 			enter(a, index_of(a, dst) + n, from, protect);
 	}
+	if (n)
+		show(a, index_of(a, dst), index_of(a, dst) + n);
 	pthread_mutex_unlock(&lock);
 	return n ? (long)(n << EM_PAGE_SHIFT) : error;
 }
@@ -406,13 +420,14 @@ long em_sys_move(uintptr_t dst, uintptr_t src, size_t bytes)
 		error = move_error(to, d + n, from, s + n);
 		if (error)
 			break;
-		/* Gone here before it is there: the contents cannot change. */
-		from->bits[s + n] &= (unsigned char)~MAPPED;
+		from->bits[s + n] |= PROTECTED; /* nobody changes it meanwhile */
 		show(from, s + n, s + n + 1);
 		memcpy(page, view_of(from, s + n), EM_PAGE_BYTES);
-		leave(from, s + n);
+		leave(from, s + n, s + n + 1);
 		enter(to, d + n, page, false);
 	}
+	if (n)
+		show(to, d, d + n);
 	pthread_mutex_unlock(&lock);
 	return n ? (long)(n << EM_PAGE_SHIFT) : error;
 }
@@ -443,13 +458,12 @@ int em_sys_write_protect(uintptr_t addr, size_t bytes, bool on)
 
 static int drop_pages(struct area *a, size_t from, size_t to)
 {
-	for (size_t i = from; i < to; i++) {
-		if (a->bits[i] & LOCKED)
-			return -EINVAL;
-		if (a->bits[i] & MAPPED)
-			leave(a, i);
-	}
-	return 0;
+	size_t end = from;
+
+	while (end < to && !(a->bits[end] & LOCKED))
+		end++;
+	leave(a, from, end);
+	return end < to ? -EINVAL : 0;
 }
 
 int em_sys_discard(uintptr_t addr, size_t bytes)

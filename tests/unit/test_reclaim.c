@@ -200,7 +200,7 @@ static void all_loads(void)
 		for (size_t w = 0; w < EM_ARRAY_LEN(ways); w++)
 			for (unsigned int threads = 1; threads <= THREADS_MAX; threads += 3) {
 				struct load l = { policies[p], ways[w], threads,
-						  threads > 1, 2400 / threads };
+						  threads > 1, 1600 / threads };
 				snprintf(name, sizeof(name), "%s, %s, threads: %u",
 					 l.policy, l.way_out, threads);
 				in_child(name, four_times_the_limit, &l);
