@@ -98,7 +98,7 @@ static int divide_limit(const struct em_sys_features *features)
 {
 	uint64_t limit = core.cfg.limit.value >> EM_PAGE_SHIFT;
 	unsigned int granule = 1u << em_granule_shift();
-	bool by_move = core.cfg.way_out == EM_OUT_MOVE && features->move;
+	bool by_move = em_reclaim_by_move(&core.cfg, features);
 	uint64_t low, high, credits;
 	int ret, read_pages;
 

@@ -70,11 +70,18 @@ void em_reclaim_lock(void) { em_lock(&reclaim_lock); }
 void em_reclaim_unlock(void) { em_unlock(&reclaim_lock); }
 bool em_reclaim_can_move(void) { return reclaim.can_move; }
 
+bool em_reclaim_by_move(const struct em_config *cfg, const struct em_sys_features *f)
+{
+	if (cfg->way_out == EM_OUT_AUTO)
+		return f->move && !f->vector_drop;
+	return f->move && cfg->way_out == EM_OUT_MOVE;
+}
+
 void em_reclaim_init(const struct em_config *cfg, const struct em_sys_features *f,
 		     em_spawn *spawn)
 {
 	reclaim.can_move = f->move;
-	reclaim.by_move = cfg->way_out == EM_OUT_MOVE && f->move;
+	reclaim.by_move = em_reclaim_by_move(cfg, f);
 	reclaim.abort_on_full = cfg->on_full == EM_FULL_ABORT;
 	reclaim.spawn = spawn;
 	reclaim.threshold_bytes =

@@ -32,6 +32,11 @@
 /* Starts a thread of the library's own, all signals blocked. 0 or -errno. */
 typedef int em_spawn(void (*body)(void));
 
+/*
+ * Whether pages leave by MOVE: as configured, or else where this kernel cannot
+ * drop scattered pages with one call and MOVE is there.
+ */
+bool em_reclaim_by_move(const struct em_config *cfg, const struct em_sys_features *f);
 void em_reclaim_init(const struct em_config *cfg, const struct em_sys_features *f,
 		     em_spawn *spawn);
 /* In a forked child: no thread yet. */
