@@ -108,8 +108,7 @@ tests_unit_test_report_CFLAGS = $(unit_cflags)
 tests_unit_test_report_LDFLAGS = $(unit_ldflags)
 tests_unit_test_report_LDADD = $(unit_conf_libs)
 
-# Built when a test names it in unit_core_libs.
-EXTRA_LIBRARIES = tests/unit/libcore.a
+check_LIBRARIES += tests/unit/libcore.a
 tests_unit_libcore_a_SOURCES = $(extmem_core_sources) \
 	tests/unit/fake_sys.c tests/unit/fake_sys.h
 tests_unit_libcore_a_CPPFLAGS = $(unit_cppflags)
