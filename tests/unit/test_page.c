@@ -290,6 +290,7 @@ int main(void)
 {
 	struct em_sys_features features;
 
+	alarm(60); /* a lost wake-up hangs */
 	em_sys_uffd_open(&features);
 	test_window();
 	test_slots();

@@ -217,6 +217,15 @@ static inline size_t count_state(uintptr_t addr, size_t pages, enum em_page_stat
 	return n;
 }
 
+static inline size_t count_clean(uintptr_t addr, size_t pages)
+{
+	size_t n = 0;
+
+	for (size_t p = 0; p < pages; p++)
+		n += !!(em_page_load(em_page_of(addr) + p) & EM_WORD_CLEAN);
+	return n;
+}
+
 /* ---- reclaim --------------------------------------------------------- */
 
 static inline int evict_batch(void)
@@ -292,6 +301,8 @@ static inline void check_balance(uintptr_t addr, size_t pages, const char *name)
 	       "%s: standby pages are counted", name);
 	is_int(r.stored_bytes / PAGE, count_state(addr, pages, EM_PAGE_STORED),
 	       "%s: stored pages are counted", name);
+	is_int(r.clean_bytes / PAGE, count_clean(addr, pages),
+	       "%s: clean pages are counted", name);
 	is_int(em_slots_used(), (r.standby_bytes + r.stored_bytes + r.clean_bytes) / PAGE,
 	       "%s: each page that owns a slot has one", name);
 }
