@@ -68,19 +68,31 @@ static void need_strings(char *const *list)
 	need(list, (n + 1) * sizeof(*list));
 }
 
-EM_EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+static void need_program(const char *path, char *const argv[], char *const envp[])
+{
+	need_string(path);
+	need_strings(argv);
+	need_strings(envp);
+}
+
+typedef int exec_function(const char *, char *const[], char *const[]);
+
+static int exec_with(exec_function *real, const char *path, char *const argv[],
+		     char *const envp[])
 {
 	int tries = 0, ret;
 
 	do {
-		if (em_core_active()) {
-			need_string(path);
-			need_strings(argv);
-			need_strings(envp);
-		}
-		ret = EM_REAL(execve)(path, argv, envp);
+		if (em_core_active())
+			need_program(path, argv, envp);
+		ret = real(path, argv, envp);
 	} while (errno == EFAULT && em_core_active() && ++tries < EM_EXEC_TRIES);
 	return ret;
+}
+
+EM_EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+{
+	return exec_with(EM_REAL(execve), path, argv, envp);
 }
 
 EM_EXPORT int execv(const char *path, char *const argv[])
@@ -90,17 +102,7 @@ EM_EXPORT int execv(const char *path, char *const argv[])
 
 EM_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	int tries = 0, ret;
-
-	do {
-		if (em_core_active()) {
-			need_string(file);
-			need_strings(argv);
-			need_strings(envp);
-		}
-		ret = EM_REAL(execvpe)(file, argv, envp);
-	} while (errno == EFAULT && em_core_active() && ++tries < EM_EXEC_TRIES);
-	return ret;
+	return exec_with(EM_REAL(execvpe), file, argv, envp);
 }
 
 EM_EXPORT int execvp(const char *file, char *const argv[])
@@ -168,9 +170,7 @@ static int spawn(spawn_function *real, pid_t *pid, const char *path,
 
 	do {
 		if (em_core_active()) {
-			need_string(path);
-			need_strings(argv);
-			need_strings(envp);
+			need_program(path, argv, envp);
 			need(actions, sizeof(*actions));
 			need(attr, sizeof(*attr));
 		}
