@@ -408,11 +408,14 @@ static void out_by_copy(void)
 /*
  * A page shared with a forked child, living or dead, is busy for MOVE until it
  * was written to. Writing back what is there breaks the sharing; a page that
- * is still busy then is pinned, and must not leave.
+ * is still busy then is pinned, and must not leave. A clean page is never
+ * opened for that: the program could write to it before it moves, and the
+ * store would keep the old bytes. It takes the way of the copy, protected as
+ * it is; nobody can be writing into it by a pin, or it would not be clean.
  */
 static long move_shared(const struct prey *p, uintptr_t src, uintptr_t dst)
 {
-	if (!(p->prot & PROT_WRITE))
+	if (!(p->prot & PROT_WRITE) || is_clean(p))
 		return -EINVAL;
 	em_sys_write_protect(src, EM_PAGE_BYTES, false);
 	if (em_arch_touch((void *)src) < 0)
@@ -564,8 +567,8 @@ static int batch_locked(void)
 {
 	int error = em_store_ensure_open();
 
-	if (error)
-		return error;
+	if (error) /* -ENOENT means something else here: nothing can leave */
+		return error == -ENOENT ? -ENOTDIR : error;
 	batch.cluster = em_standby_acquire(&error);
 	if (!batch.cluster)
 		return error ? error : -EIO;

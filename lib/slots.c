@@ -12,6 +12,7 @@
 
 #define EM_SLOTS_MAX (1ull << EM_SLOT_NUMBER_BITS)
 #define EM_GROW_PAGES 16384u  /* 64 MiB a step */
+#define EM_FULL_NS 1000000000u
 #define EM_CHILDREN_MAX 256
 /* Scattered slots are used when the store holds this many times what lives. */
 #define EM_SPACIOUS 3u
@@ -30,7 +31,7 @@ static struct {
 	uint64_t cursor;            /* where the search goes on */
 	uint64_t barren;            /* words looked at since a free one was found */
 	_Atomic uint64_t live;
-	bool full;                  /* the store could not grow any more */
+	uint64_t full_until_ns;     /* the store could not grow: not tried before */
 	struct pinned children[EM_CHILDREN_MAX];
 	unsigned int child_count;
 	uint64_t next_poll_ns;
@@ -60,12 +61,14 @@ static bool grow(void)
 	uint64_t want = em_min(have + em_max(EM_GROW_PAGES, em_round_up(have / 8, 64)),
 			       em_round_down(em_store_max_pages(), 64));
 
-	if (slots.full || want <= have)
+	if (want <= have || (slots.full_until_ns &&
+			     em_sys_now_ns() < slots.full_until_ns))
 		return false;
-	if (em_store_grow(want) < 0) {
-		slots.full = true;
+	if (em_store_grow(want) < 0) { /* a full disk may have room again later */
+		slots.full_until_ns = em_sys_now_ns() + EM_FULL_NS;
 		return false;
 	}
+	slots.full_until_ns = 0;
 	slots.cursor = slots.words;
 	slots.words = want / 64;
 	slots.barren = 0;
@@ -283,5 +286,5 @@ void em_slots_forked(void)
 		memset(slots.pinned, 0, slots.words * 8);
 	slots.words = slots.cursor = slots.barren = 0;
 	slots.live = 0;
-	slots.full = false;
+	slots.full_until_ns = 0;
 }

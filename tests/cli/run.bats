@@ -9,6 +9,7 @@ setup() {
 }
 
 teardown() {
+	[ -z "${group:-}" ] || rmdir "$group/below" "$group" 2>/dev/null || true
 	common_teardown
 }
 

@@ -443,6 +443,7 @@ int em_sys_write_protect(uintptr_t addr, size_t bytes, bool on)
 		for (size_t i = from; i < to; i++) {
 			if (!(a->bits[i] & MAPPED))
 				continue;
+			fake.lifted += !on && a->bits[i] & PROTECTED;
 			if (on)
 				a->bits[i] |= PROTECTED;
 			else

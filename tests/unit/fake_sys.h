@@ -47,6 +47,7 @@ struct fake_kernel {
 	/* What happened so far. */
 	_Atomic uint64_t reads, writes, copies, moves, drops, wakes;
 	_Atomic uint64_t mapped, mapped_peak; /* pages of the window */
+	long lifted;            /* protections taken off, pages in all */
 };
 
 extern struct fake_kernel fake;

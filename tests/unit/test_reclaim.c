@@ -268,8 +268,11 @@ static void shared_memory(const void *arg)
 	count_good(addr, 0, 8, 1);
 	fill_pages(addr, 8, 64, 1);
 	fake_share_memory(addr, 64 * PAGE);
+	long lifted = fake.lifted;
 	evict_what_goes();
 	is_int(fake.mapped, 0, "pages shared with a child leave all the same");
+	/* The program could write to it before it moves, unseen. */
+	is_int(fake.lifted, lifted, "and no clean page is open to writes on its way");
 	is_int(count_good(addr, 0, 64, 1), 64, "and come back");
 	check_balance(addr, 64, "shared");
 }
