@@ -12,7 +12,6 @@
  *   RECLAIM  the reclaim engine: cluster buffers, slots handed out, the ring
  *   MAP      what is mapped where: regions, claims on pages; one at a time
  *   POLICY   the lists of the eviction policy
- *   THREADS  the register of threads
  */
 #ifndef EM_LOCK_H
 #define EM_LOCK_H
@@ -23,7 +22,6 @@ enum em_lock_rank {
 	EM_LOCK_RECLAIM = 1,
 	EM_LOCK_MAP,
 	EM_LOCK_POLICY,
-	EM_LOCK_THREADS,
 };
 
 struct em_lock {

@@ -12,10 +12,11 @@
  *     otherwise                                   -> trap
  *
  * The library makes its own calls from the stub, one `syscall` instruction on
- * a page at a fixed address (em_sys_place_stub). Fixed, because a filter survives exec and cannot
- * be taken back: the library in the next program must be let through by the
- * filter of this one, and finds it there, so filters do not pile up. A program
- * without a window has no such pointers and is never trapped.
+ * a page at a fixed address (em_sys_place_stub). Fixed, because a filter
+ * survives exec and cannot be taken back: the library in the next program must
+ * be let through by the filter of this one, and finds it there, so filters do
+ * not pile up. A program without a window has no such pointers and is never
+ * trapped.
  */
 #include "arch.h"
 #include "interpose.h"

@@ -11,7 +11,6 @@
  */
 #include "list.h"
 #include "policies.h"
-#include <stdbool.h>
 
 struct lru_state {
 	struct em_list inactive, active;
