@@ -3,6 +3,7 @@
 #include "arch.h"
 #include "credits.h"
 #include "fault.h"
+#include "knobs.h"
 #include "log.h"
 #include "page.h"
 #include "policy.h"
@@ -182,6 +183,7 @@ bool em_core_start(const struct em_core_hooks *hooks)
 		return false;
 	if (!atomic_compare_exchange_strong(&core.state, &not_yet, 1))
 		return false;
+	em_knobs_init();
 	text = getenv(EM_CONFIG_ENV);
 	if (text)
 		start(hooks, text);

@@ -16,6 +16,7 @@ extmem_core_sources = \
 	lib/credits.c lib/credits.h \
 	lib/fault.c lib/fault.h \
 	lib/kernel.h \
+	lib/knobs.c lib/knobs.h \
 	lib/lock.c lib/lock.h \
 	lib/log.c lib/log.h \
 	lib/page.c lib/page.h \

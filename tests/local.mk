@@ -129,6 +129,29 @@ tests_bench_touch_SOURCES = tests/bench/touch.c
 tests_bench_touch_CFLAGS = $(AM_CFLAGS) -pthread
 tests_bench_touch_LDFLAGS = $(AM_LDFLAGS) -pthread
 
+# ---- rows: one case for each thing that a program does to a pager ----
+# With a library of its own, in which protections can be switched off.
+
+check_LTLIBRARIES += tests/rows/libextmem-knobs.la
+tests_rows_libextmem_knobs_la_SOURCES = $(lib_libextmem_la_SOURCES)
+tests_rows_libextmem_knobs_la_CPPFLAGS = $(lib_libextmem_la_CPPFLAGS) -DEM_TEST_KNOBS
+tests_rows_libextmem_knobs_la_CFLAGS = $(lib_libextmem_la_CFLAGS)
+tests_rows_libextmem_knobs_la_LIBADD = $(lib_libextmem_la_LIBADD)
+# Never installed, but shared all the same: that is what -rpath is for.
+tests_rows_libextmem_knobs_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
+	-rpath $(abs_top_builddir)/tests/rows -Wl,-z,nodelete
+
+row_programs = tests/rows/rows-calls tests/rows/rows-signals
+check_PROGRAMS += $(row_programs)
+row_cflags = $(AM_CFLAGS) -pthread
+row_ldflags = $(AM_LDFLAGS) -pthread
+tests_rows_rows_calls_SOURCES = tests/rows/calls.c tests/rows/row.h
+tests_rows_rows_calls_CFLAGS = $(row_cflags)
+tests_rows_rows_calls_LDFLAGS = $(row_ldflags)
+tests_rows_rows_signals_SOURCES = tests/rows/signals.c tests/rows/row.h
+tests_rows_rows_signals_CFLAGS = $(row_cflags)
+tests_rows_rows_signals_LDFLAGS = $(row_ldflags)
+
 # ---- suites ----
 
 cli_tests = tests/cli/run.bats tests/cli/stat.bats tests/cli/dump.bats \
@@ -136,16 +159,18 @@ cli_tests = tests/cli/run.bats tests/cli/stat.bats tests/cli/dump.bats \
 program_tests = tests/programs/sort.sh tests/programs/python.sh \
 	tests/programs/redis.sh tests/programs/sqlite.sh tests/programs/xz.sh
 stress_tests = tests/stress/run.sh
+row_tests = tests/rows/run.sh
 bench_tests = tests/bench/smoke.sh
 
 TESTS += $(unit_tests) tests/check-handler-symbols $(cli_tests) \
-	$(stress_tests) $(program_tests) $(bench_tests)
+	$(row_tests) $(stress_tests) $(program_tests) $(bench_tests)
 
 EXTRA_DIST += tests/check-handler-symbols tests/handler-symbols.txt \
 	tests/lib/tap-driver tests/lib/tally tests/lib/run-bats \
 	tests/lib/common.sh tests/lib/program.sh tests/run-programs \
 	tests/bench/spine.sh tests/cli/helpers.bash \
-	$(cli_tests) $(stress_tests) $(program_tests) $(bench_tests)
+	$(cli_tests) $(row_tests) $(stress_tests) $(program_tests) \
+	$(bench_tests)
 
 .PHONY: check-unit check-long results
 check-unit:

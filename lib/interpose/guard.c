@@ -12,6 +12,7 @@
 #include "arch.h"
 #include "fault.h"
 #include "interpose.h"
+#include "knobs.h"
 #include "net_calls.h"
 #include "region.h"
 #include "stats.h"
@@ -256,7 +257,8 @@ static void hold(const void *start, size_t bytes, bool out)
 {
 	uintptr_t addr = (uintptr_t)start;
 
-	if (!bytes || !em_in_window(addr) || addr + bytes < addr)
+	if (!bytes || !em_in_window(addr) || addr + bytes < addr ||
+	    !em_protects(EM_KNOB_CALLS))
 		return;
 	em_hazard_add(addr, addr + bytes);
 	em_fault_bring_in(addr, bytes, out);

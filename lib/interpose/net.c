@@ -20,6 +20,7 @@
  */
 #include "arch.h"
 #include "interpose.h"
+#include "knobs.h"
 #include "log.h"
 #include "stats.h"
 #include "window.h"
@@ -146,7 +147,7 @@ void em_net_start(enum em_tristate wanted)
 {
 	int ret;
 
-	if (wanted == EM_OFF)
+	if (wanted == EM_OFF || !em_protects(EM_KNOB_NET))
 		return;
 	em_signals_take_sigsys(on_sigsys);
 	ret = em_arch_stub == (const void *)EM_STUB_BASE ? 0 : -ENOMEM;

@@ -8,6 +8,7 @@
 #include "arch.h"
 #include "fault.h"
 #include "interpose.h"
+#include "knobs.h"
 #include "log.h"
 #include "net_calls.h"
 #include "window.h"
@@ -37,6 +38,8 @@ static uint8_t our_bits(const sigset_t *set)
 
 static void remove_ours(sigset_t *set)
 {
+	if (!em_protects(EM_KNOB_MASKS))
+		return;
 	sigdelset(set, SIGBUS);
 	if (sigsys_is_ours)
 		sigdelset(set, SIGSYS);

@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# rows/run.sh [--set KEY=VALUE]... [PROGRAM...]: each case of tests/rows, which
+# is one thing that an unmodified program does to a pager: alone, under extmem
+# by each way out, and under extmem with the protection that it needs switched
+# off, where it must fail. TAP. PROGRAM is calls, signals ...; all by default.
+
+set -u
+# shellcheck source=tests/lib/common.sh
+. "$(dirname "$0")/../lib/common.sh"
+
+seconds=60
+limit=16M
+sets=()
+programs=()
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--set) sets+=(--set "$2"); shift 2 ;;
+	--help) sed -n '4,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+	-*) echo "run.sh: unknown option '$1'" >&2; exit 2 ;;
+	*) programs+=("$builddir/tests/rows/rows-$1"); shift ;;
+	esac
+done
+builddir=$(cd "$builddir" && pwd)
+[ ${#programs[@]} -gt 0 ] || programs=("$builddir"/tests/rows/rows-*)
+
+swap=$scratch/swap
+mkdir -m 1777 "$swap"
+need_extmem
+
+# managed COMMAND...: with the knobs of the test library all on, unless
+# EXTMEM_TEST_OFF says otherwise.
+managed() {
+	EXTMEM_LIBRARY=$builddir/tests/rows/.libs/libextmem-knobs.so ROW_MANAGED=1 \
+		timeout --kill-after=5 $seconds "$extmem" run --limit $limit \
+		--swap "$swap" ${sets[@]+"${sets[@]}"} "$@" >"$scratch/out" 2>&1 </dev/null
+}
+
+# succeeds NAME COMMAND...: one line of TAP; false when it did not run well.
+succeeds() {
+	local name=$1 status
+
+	shift
+	"$@"
+	status=$?
+	case $status in
+	0) tap_ok "$name" ;;
+	77) tap_skip "$name" "$(tail -n 1 "$scratch/out")" ;;
+	124) tap_not_ok "$name: hangs" "$scratch/out" ;;
+	*) tap_not_ok "$name: status $status" "$scratch/out" ;;
+	esac
+	return $status
+}
+
+alone() {
+	timeout --kill-after=5 $seconds "$@" >"$scratch/out" 2>&1 </dev/null
+}
+
+# It fails when the program finds something wrong (1), hangs (124) or dies of a
+# signal; any other status is a failure to run it.
+fails_without() {
+	local name=$1 knob=$2 was=$seconds status
+
+	shift 2
+	seconds=10
+	EXTMEM_TEST_OFF=$knob managed -- "$@"
+	status=$?
+	seconds=$was
+	if [ $status -eq 1 ] || [ $status -eq 124 ] || [ $status -ge 128 ]; then
+		tap_ok "$name: fails without '$knob'"
+	else
+		tap_not_ok "$name: must fail without '$knob', status $status" "$scratch/out"
+	fi
+}
+
+for program in "${programs[@]}"; do
+	while read -r case knob; do
+		name="$(basename "$program") $case"
+		succeeds "$name, alone" alone "$program" "$case" || continue
+		for way in copy move; do
+			succeeds "$name, $way" managed --set "eviction.way_out=$way" -- \
+				"$program" "$case"
+		done
+		[ "$knob" = - ] || fails_without "$name" "$knob" "$program" "$case"
+	done < <("$program" --list)
+done
+tap_done
