@@ -218,14 +218,16 @@ static const struct call calls[] = {
 	{ SYS_mremap, { { 0 } } },
 };
 
-size_t em_guard_numbers(const uint16_t **numbers)
+bool em_guard_list(size_t i, struct em_guarded *out)
 {
-	static uint16_t list[EM_ARRAY_LEN(calls)];
-
-	for (size_t i = 0; i < EM_ARRAY_LEN(calls); i++)
-		list[i] = calls[i].nr;
-	*numbers = list;
-	return EM_ARRAY_LEN(calls);
+	if (i == EM_ARRAY_LEN(calls))
+		return false;
+	*out = (struct em_guarded){ calls[i].nr, 0 };
+	for (int k = 0; k < RULES_MAX && calls[i].rules[k].length; k++)
+		out->pointers |= (uint8_t)(1u << calls[i].rules[k].arg);
+	if (!out->pointers) /* a memory call: the address, and mremap's second */
+		out->pointers = calls[i].nr == SYS_mremap ? 1u | 1u << 4 : 1u;
+	return true;
 }
 
 static const struct call *find_call(long nr)

@@ -51,8 +51,13 @@ bool em_start(void);
  * kept until it returns. Result or -errno, as the kernel gives it.
  */
 long em_guard_call(long nr, const long args[6]);
-/* Numbers of all calls in the table; for the net's filter. */
-size_t em_guard_numbers(const uint16_t **numbers);
+/* For the net's filter: a call, and which of its arguments are pointers. */
+struct em_guarded {
+	uint16_t nr;
+	uint8_t pointers; /* one bit an argument */
+};
+/* Number i of the table; false after the last. */
+bool em_guard_list(size_t i, struct em_guarded *out);
 
 /* ---- net.c ----------------------------------------------------------- */
 

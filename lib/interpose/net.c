@@ -9,7 +9,11 @@
  *     instruction pointer is the stub's           -> allow
  *     no argument in [window, window + 4 TiB)     -> allow
  *     number not in the table                     -> allow
- *     otherwise                                   -> trap
+ *     a pointer argument of this call in it       -> trap
+ *     otherwise                                   -> allow
+ *
+ * The second test is for speed, the last one because registers that a call
+ * does not use hold whatever was in them: often a managed pointer.
  *
  * The library makes its own calls from the stub, one `syscall` instruction on
  * a page at a fixed address (em_sys_place_stub). Fixed, because a filter
@@ -40,7 +44,7 @@
 #ifndef SYS_SECCOMP /* si_code; glibc does not name it */
 #define SYS_SECCOMP 1
 #endif
-#define FILTER_MAX 512
+#define FILTER_MAX 1024
 
 static _Atomic bool trapped; /* set by the probe's trap */
 
@@ -91,28 +95,66 @@ static void emit_allow_stub(struct program *p)
 	PUT(p, RETURN(SECCOMP_RET_ALLOW));
 }
 
+/* Is argument i in the window? Jumps over `yes` or `no` instructions. */
+static void emit_test_argument(struct program *p, int i, uint8_t yes, uint8_t no)
+{
+	PUT(p, LOAD(ARG_HIGH(i)));
+	PUT(p, BPF_STMT(BPF_ALU | BPF_AND | BPF_K, WINDOW_MASK));
+	PUT(p, JUMP_EQUAL(WINDOW_HIGH, yes, no));
+}
+
 /* Falls through to the next part when an argument lies in the window. */
 static void emit_test_arguments(struct program *p)
 {
-	for (int i = 0; i < ARGS; i++) {
-		uint8_t to_end = (uint8_t)((ARGS - 1 - i) * 3 + 1);
-		PUT(p, LOAD(ARG_HIGH(i)));
-		PUT(p, BPF_STMT(BPF_ALU | BPF_AND | BPF_K, WINDOW_MASK));
-		PUT(p, JUMP_EQUAL(WINDOW_HIGH, to_end, 0));
-	}
+	for (int i = 0; i < ARGS; i++)
+		emit_test_argument(p, i, (uint8_t)((ARGS - 1 - i) * 3 + 1), 0);
 	PUT(p, RETURN(SECCOMP_RET_ALLOW));
+}
+
+/* Traps if one of these arguments lies in the window. */
+static void emit_test_pointers(struct program *p, uint8_t pointers)
+{
+	int left = __builtin_popcount(pointers);
+
+	for (int i = 0; i < ARGS; i++)
+		if (pointers & 1u << i) {
+			left--;
+			emit_test_argument(p, i, (uint8_t)(left * 3 + 1), 0);
+		}
+	PUT(p, RETURN(SECCOMP_RET_ALLOW));
+	PUT(p, RETURN(SECCOMP_RET_TRAP));
+}
+
+/*
+ * Calls with the same pointers share one test: for each such group the numbers,
+ * each a jump to the test behind them. A number of another group runs on.
+ */
+static void emit_group(struct program *p, uint8_t pointers)
+{
+	struct em_guarded call;
+	unsigned int left = 0;
+
+	for (size_t i = 0; em_guard_list(i, &call); i++)
+		left += call.pointers == pointers;
+	if (!left)
+		return;
+	for (size_t i = 0; em_guard_list(i, &call); i++) {
+		if (call.pointers != pointers)
+			continue;
+		PUT(p, JUMP_EQUAL(call.nr, 0, 1));
+		left--;
+		PUT(p, BPF_STMT(BPF_JMP | BPF_JA, left * 2 + 1));
+	}
+	PUT(p, BPF_STMT(BPF_JMP | BPF_JA,
+			(uint32_t)__builtin_popcount(pointers) * 3 + 2));
+	emit_test_pointers(p, pointers);
 }
 
 static void emit_test_numbers(struct program *p)
 {
-	const uint16_t *numbers;
-	size_t n = em_guard_numbers(&numbers);
-
 	PUT(p, LOAD(DATA(nr)));
-	for (size_t i = 0; i < n; i++) {
-		PUT(p, JUMP_EQUAL(numbers[i], 0, 1));
-		PUT(p, RETURN(SECCOMP_RET_TRAP));
-	}
+	for (unsigned int pointers = 1; pointers < 1u << ARGS; pointers++)
+		emit_group(p, (uint8_t)pointers);
 	PUT(p, RETURN(SECCOMP_RET_ALLOW));
 }
 

@@ -437,3 +437,14 @@ refused() {
 	[ "$output" = 40000000 ]
 	[ -z "$(ls "$scratch/open")" ]
 }
+
+@test "what a call leaves in registers that it does not use traps nothing" {
+	need_paging
+	perl -e 'srand 1; print join("", map { chr(97 + rand 26) } 1 .. 40), "\n" for 1 .. 20000' \
+		>"$scratch/lines"
+	extmem run --swap "$scratch" --stats "$scratch/s.json" -- \
+		sort -o "$scratch/sorted" "$scratch/lines"
+	expect_status 0
+	traps=$(sed -n 's/.*"syscall_traps": *\([0-9]*\).*/\1/p' "$scratch/s.json")
+	[ "$traps" -lt 20 ] || fail_with "$traps traps for some 200 writes of stdio"
+}
