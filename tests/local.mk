@@ -141,7 +141,8 @@ tests_rows_libextmem_knobs_la_LIBADD = $(lib_libextmem_la_LIBADD)
 tests_rows_libextmem_knobs_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
 	-rpath $(abs_top_builddir)/tests/rows -Wl,-z,nodelete
 
-row_programs = tests/rows/rows-calls tests/rows/rows-signals
+row_programs = tests/rows/rows-calls tests/rows/rows-signals \
+	tests/rows/rows-threads
 check_PROGRAMS += $(row_programs)
 row_cflags = $(AM_CFLAGS) -pthread
 row_ldflags = $(AM_LDFLAGS) -pthread
@@ -151,6 +152,9 @@ tests_rows_rows_calls_LDFLAGS = $(row_ldflags)
 tests_rows_rows_signals_SOURCES = tests/rows/signals.c tests/rows/row.h
 tests_rows_rows_signals_CFLAGS = $(row_cflags)
 tests_rows_rows_signals_LDFLAGS = $(row_ldflags)
+tests_rows_rows_threads_SOURCES = tests/rows/threads.c tests/rows/row.h
+tests_rows_rows_threads_CFLAGS = $(row_cflags)
+tests_rows_rows_threads_LDFLAGS = $(row_ldflags)
 
 # ---- suites ----
 

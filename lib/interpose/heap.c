@@ -8,21 +8,29 @@
  * free() does not touch an evicted page.
  *
  * Allocations that libc makes for itself and that it or the kernel touches
- * where no wrapper sees it are kept out of the window: stdio's buffers, known
- * by the address of the code that allocates them, and FILE objects, which
- * fork walks in the child before anybody else runs (wrappers of fopen and its
- * kin raise a flag around the real call).
+ * where no fault can be served are kept out of the window:
+ *
+ *   stdio's buffers          by the address of the code that allocates them
+ *   what ld.so allocates     the same: a thread's vector of TLS blocks is freed
+ *                            with all signals blocked, when the thread ends
+ *   FILE objects             fork walks them in the child before anybody else
+ *                            runs; wrappers raise a flag around the real call
+ *   locales                  a new thread reads its locale with all signals
+ *                            blocked, before our trampoline; the same flag
  */
 #include "interpose.h"
+#include "knobs.h"
 #include "net_calls.h"
 #include "region.h"
 #include "sys.h"
 #include <dirent.h>
 #include <jemalloc/jemalloc.h>
 #include <link.h>
+#include <locale.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -37,14 +45,19 @@ EM_EXPORT extern const char *malloc_conf;
 const char *malloc_conf = "oversize_threshold:0,thp:never,metadata_thp:disabled,"
 			  "dirty_decay_ms:3000,muzzy_decay_ms:0";
 
+struct code {
+	uintptr_t start, bytes;
+};
+
 static struct {
 	void *(*malloc)(size_t);
 	void *(*calloc)(size_t, size_t);
 	void *(*realloc)(void *, size_t);
 	void (*free)(void *);
-	uintptr_t allocator_start, allocator_end; /* jemalloc's code */
-	uintptr_t stdio_start, stdio_end;         /* _IO_file_doallocate */
-	int unmanaged_flags;                      /* mallocx: the arena outside */
+	struct code allocator; /* jemalloc */
+	struct code stdio;     /* _IO_file_doallocate */
+	struct code linker;    /* ld.so */
+	int unmanaged_flags;   /* mallocx: the arena outside */
 	bool hooked;
 } heap;
 
@@ -53,9 +66,14 @@ EM_TLS unsigned int unmanaged_depth;
 void em_heap_unmanaged_begin(void) { unmanaged_depth++; }
 void em_heap_unmanaged_end(void) { unmanaged_depth--; }
 
+static inline bool is_in(uintptr_t addr, const struct code *c)
+{
+	return addr - c->start < c->bytes;
+}
+
 bool em_heap_is_allocator(uintptr_t code)
 {
-	return code - heap.allocator_start < heap.allocator_end - heap.allocator_start;
+	return is_in(code, &heap.allocator);
 }
 
 /* ---- extents --------------------------------------------------------- */
@@ -145,24 +163,39 @@ static extent_hooks_t window_hooks = {
 
 /* ---- start ----------------------------------------------------------- */
 
-/* Finds the object that holds an address; its range of addresses. */
-static int find_allocator(struct dl_phdr_info *info, size_t size, void *arg)
+struct finding {
+	uintptr_t inside;
+	struct code *code;
+};
+
+/* The executable part of the object that holds an address. */
+static int find_code(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	uintptr_t inside = (uintptr_t)&mallocx;
+	struct finding *f = arg;
+	struct code found = { 0, 0 };
+	bool holds = false;
 
 	(void)size;
-	(void)arg;
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-		uintptr_t start = info->dlpi_addr + p->p_vaddr;
-		if (p->p_type == PT_LOAD && p->p_flags & PF_X &&
-		    inside - start < p->p_memsz) {
-			heap.allocator_start = start;
-			heap.allocator_end = start + p->p_memsz;
-			return 1;
-		}
+		struct code c = { info->dlpi_addr + p->p_vaddr, p->p_memsz };
+		if (p->p_type != PT_LOAD)
+			continue;
+		holds |= is_in(f->inside, &c);
+		if (p->p_flags & PF_X)
+			found = c;
 	}
-	return 0;
+	if (holds)
+		*f->code = found;
+	return holds;
+}
+
+static void find_code_at(uintptr_t inside, struct code *code)
+{
+	struct finding f = { inside, code };
+
+	if (inside)
+		dl_iterate_phdr(find_code, &f);
 }
 
 static void make_unmanaged_arena(void)
@@ -194,7 +227,9 @@ static void hook_arenas(void)
 
 void em_heap_start(void)
 {
-	dl_iterate_phdr(find_allocator, NULL);
+	find_code_at((uintptr_t)&mallocx, &heap.allocator);
+	if (em_protects(EM_KNOB_LIBC))
+		find_code_at(getauxval(AT_BASE), &heap.linker);
 	make_unmanaged_arena();
 	if (em_core_config()->heap)
 		hook_arenas();
@@ -207,10 +242,8 @@ void em_heap_constructor(void)
 	const ElfW(Sym) *symbol;
 	Dl_info info;
 
-	if (stdio && dladdr1(stdio, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol) {
-		heap.stdio_start = (uintptr_t)stdio;
-		heap.stdio_end = (uintptr_t)stdio + symbol->st_size;
-	}
+	if (stdio && dladdr1(stdio, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol)
+		heap.stdio = (struct code){ (uintptr_t)stdio, symbol->st_size };
 	if (!je)
 		return;
 	heap.calloc = (void *(*)(size_t, size_t))dlsym(je, "calloc");
@@ -224,9 +257,8 @@ void em_heap_constructor(void)
 /* Whether this allocation is libc's own business. */
 static inline bool stays_outside(const void *caller)
 {
-	return em_unlikely((uintptr_t)caller - heap.stdio_start <
-			   heap.stdio_end - heap.stdio_start ||
-			   unmanaged_depth);
+	return em_unlikely(is_in((uintptr_t)caller, &heap.stdio) ||
+			   is_in((uintptr_t)caller, &heap.linker) || unmanaged_depth);
 }
 
 static inline void *allocate(size_t bytes, int flags)
@@ -280,22 +312,28 @@ EM_EXPORT void free(void *p)
 		dallocx(p, 0);
 }
 
-EM_EXPORT void *realloc(void *p, size_t bytes)
+static inline void *reallocate(void *p, size_t bytes, bool outside)
 {
 	void *q;
 
 	if (!p)
-		return malloc(bytes);
+		return outside ? allocate(bytes, heap.unmanaged_flags) : malloc(bytes);
 	if (!bytes) {
 		free(p);
 		return NULL;
 	}
-	if (em_likely(heap.realloc != NULL && !unmanaged_depth))
+	if (em_likely(heap.realloc != NULL && !outside))
 		q = heap.realloc(p, bytes);
-	else if (!(q = rallocx(p, bytes, unmanaged_depth ? heap.unmanaged_flags : 0)))
+	else if (!(q = rallocx(p, bytes, outside ? heap.unmanaged_flags : 0)))
 		errno = ENOMEM;
 	em_reclaim_start_if_due();
 	return q;
+}
+
+EM_EXPORT void *realloc(void *p, size_t bytes)
+{
+	em_start();
+	return reallocate(p, bytes, stays_outside(__builtin_return_address(0)));
 }
 
 EM_EXPORT void *reallocarray(void *p, size_t count, size_t size)
@@ -306,7 +344,7 @@ EM_EXPORT void *reallocarray(void *p, size_t count, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	return realloc(p, bytes);
+	return reallocate(p, bytes, stays_outside(__builtin_return_address(0)));
 }
 
 static bool is_power_of_two(size_t v)
@@ -369,7 +407,7 @@ EM_EXPORT int malloc_trim(size_t pad)
 	return mallctl("arena.4096.purge", NULL, NULL, NULL, 0) == 0; /* all arenas */
 }
 
-/* ---- stdio and directories: libc's own objects ------------------------ */
+/* ---- stdio, directories, locales: libc's own objects ------------------- */
 
 #define UNMANAGED(call) \
 	({ em_heap_unmanaged_begin(); \
@@ -421,4 +459,22 @@ EM_EXPORT DIR *opendir(const char *path)
 EM_EXPORT DIR *fdopendir(int fd)
 {
 	return UNMANAGED(EM_REAL(fdopendir)(fd));
+}
+
+/* For what the knob of libc's own objects is about. */
+#define OUTSIDE(call) (em_protects(EM_KNOB_LIBC) ? UNMANAGED(call) : (call))
+
+EM_EXPORT char *setlocale(int category, const char *locale)
+{
+	return OUTSIDE(EM_REAL(setlocale)(category, locale));
+}
+
+EM_EXPORT locale_t newlocale(int mask, const char *locale, locale_t base)
+{
+	return OUTSIDE(EM_REAL(newlocale)(mask, locale, base));
+}
+
+EM_EXPORT locale_t duplocale(locale_t locale)
+{
+	return OUTSIDE(EM_REAL(duplocale)(locale));
 }

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * rows-threads: libc blocks all signals while a thread begins and while it
+ * ends, and touches objects of its own meanwhile.
+ */
+#include "row.h"
+#include <locale.h>
+#include <pthread.h>
+
+#define BYTES (64 * ROW_PAGE)
+#define THREADS 12
+#define STACK_BYTES (16ul << 20)
+
+/*
+ * The heap has some room from before memory was managed: what libc allocates
+ * after this is managed if nothing prevents it.
+ */
+static void use_heap(void)
+{
+	for (size_t i = 0; i < 20000; i++)
+		ROW_CHECK(malloc(16 + i % 64 * 16) != NULL);
+}
+
+static void push_everything_out(void)
+{
+	unsigned char *p = row_map(BYTES);
+
+	row_fill(p, BYTES, 1);
+	row_push_out(p, BYTES);
+	row_verify(p, BYTES, 1);
+}
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+/* A thread reads the locale before its own first instruction. */
+static void begin_with_locale(void)
+{
+	pthread_t thread;
+	int arg = 0;
+	void *result;
+
+	use_heap();
+	if (!setlocale(LC_ALL, "C.UTF-8"))
+		row_skip("there is no locale C.UTF-8");
+	push_everything_out();
+	ROW_CHECK(pthread_create(&thread, NULL, nothing, &arg) == 0);
+	ROW_CHECK(pthread_join(thread, &result) == 0 && result == &arg);
+}
+
+static pthread_barrier_t barrier;
+
+static void *wait_to_end(void *arg)
+{
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	return arg;
+}
+
+/*
+ * Threads whose stacks are more than libc keeps in store: one that ends frees
+ * what another one had, its table of thread-local storage among it.
+ */
+static void end_detached(void)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	use_heap();
+	pthread_barrier_init(&barrier, NULL, THREADS + 1);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	for (int i = 0; i < THREADS; i++)
+		ROW_CHECK(pthread_create(&thread, &attr, wait_to_end, NULL) == 0);
+	pthread_barrier_wait(&barrier);
+	push_everything_out();
+	pthread_barrier_wait(&barrier);
+	usleep(300000);
+}
+
+static const struct row rows[] = {
+	{ "begin-with-locale", "libc", begin_with_locale },
+	{ "end-detached", "libc", end_detached },
+};
+
+int main(int argc, char **argv)
+{
+	return row_main(argc, argv, rows, sizeof(rows) / sizeof(rows[0]));
+}
