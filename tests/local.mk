@@ -162,7 +162,7 @@ cli_tests = tests/cli/run.bats tests/cli/stat.bats tests/cli/dump.bats \
 	tests/cli/policy.bats tests/cli/help.bats
 program_tests = tests/programs/sort.sh tests/programs/python.sh \
 	tests/programs/redis.sh tests/programs/sqlite.sh tests/programs/xz.sh
-stress_tests = tests/stress/run.sh
+stress_tests = tests/stress/run.sh tests/stress/stress-ng.sh
 row_tests = tests/rows/run.sh
 bench_tests = tests/bench/smoke.sh
 
