@@ -28,10 +28,17 @@ static struct {
 	_Atomic uint32_t busy[EM_READERS];
 } fault;
 
-/* One run of pages on its way in. */
+/* Where the next fault is expected, and how many pages to map for it now. */
+struct course {
+	uint32_t pages;
+	int step;                /* +1 upwards, -1 downwards */
+};
+
+/* One run of pages on its way in, in order of addresses. */
 struct run {
 	struct em_thread *self;
-	uint64_t first;          /* page */
+	uint64_t wanted;         /* the page that was touched */
+	uint64_t first;          /* page; the wanted one, or below it */
 	uint32_t count;          /* pages owned */
 	uint32_t spare;          /* credits taken for pages not owned */
 	uint64_t words[EM_RUN_MAX]; /* as owned */
@@ -77,8 +84,8 @@ static struct em_stream *oldest_stream(struct em_thread *t)
 }
 
 /*
- * The stream that a fault on this page continues, with twice its window; or a
- * new one, with a window of one page.
+ * The stream that a fault on this page continues, upwards or downwards, with
+ * twice its window; or a new one, with a window of one page.
  */
 static struct em_stream *find_stream(struct em_thread *t, uint64_t page)
 {
@@ -86,55 +93,115 @@ static struct em_stream *find_stream(struct em_thread *t, uint64_t page)
 
 	t->fault_clock++;
 	for (int i = 0; i < EM_STREAMS && !s; i++)
-		if (t->streams[i].next == page && t->streams[i].run_pages)
+		if (t->streams[i].run_pages && (t->streams[i].above == page ||
+						t->streams[i].below == page))
 			s = &t->streams[i];
 	if (s) {
-		s->run_pages = (uint32_t)em_min(s->run_pages * 2, fault.run_pages);
+		int step = s->above == page ? 1 : -1;
+		s->run_pages = s->step == -step ? 1 : /* it turned round */
+			(uint32_t)em_min(s->run_pages * 2, fault.run_pages);
+		s->step = (int8_t)step;
 	} else {
 		s = oldest_stream(t);
 		s->run_pages = 1;
+		s->step = 0;
 	}
 	s->used = t->fault_clock;
 	return s;
 }
 
+/* The pages [first, first + count) are there: the next fault is beside them. */
+static void advance(struct em_stream *s, uint64_t first, uint32_t count)
+{
+	s->above = first + count;
+	s->below = first - 1;
+}
+
+static uint32_t count_touched(uint64_t page, int step)
+{
+	uint64_t pages = em_window_bytes() >> EM_PAGE_SHIFT;
+	uint32_t n = 0;
+
+	for (page += (uint64_t)(int64_t)step; page < pages && n < fault.run_pages &&
+	     !em_block_is_virgin(em_block_of_page(page)) && em_page_load(page);
+	     page += (uint64_t)(int64_t)step)
+		n++;
+	return n;
+}
+
+/*
+ * The course of a first touch: as much again as was touched beside it. Here the
+ * page table remembers the streams, any number of them, of whatever thread:
+ * heaps grow in many places at once.
+ */
+static struct course first_touch_course(uint64_t page)
+{
+	uint32_t below = count_touched(page, -1);
+	uint32_t above = below ? 0 : count_touched(page, 1);
+
+	return (struct course){ (uint32_t)em_min(em_max(below, above) + 1, fault.run_pages),
+				above ? -1 : 1 };
+}
+
 /* ---- owning ---------------------------------------------------------- */
 
-/* Whether a page can follow the one before it in the same run. */
-static bool continues(const struct run *r, uint64_t w)
+/* Whether a page can follow in the run after n others, from the wanted one on. */
+static bool continues(const struct run *r, uint64_t w, int64_t n)
 {
-	uint64_t first = r->words[0];
+	uint64_t wanted = r->words[0];
 
 	if (EM_WORD_STATE(w) != r->from)
 		return false;
 	switch (r->from) {
 	case EM_PAGE_STORED:
-		return em_word_slot(w) == em_word_slot(first) + r->count &&
-		       em_slot_file(em_word_slot(w)) == em_slot_file(em_word_slot(first));
+		return em_word_slot(w) == em_word_slot(wanted) + (uint64_t)n &&
+		       em_slot_file(em_word_slot(w)) == em_slot_file(em_word_slot(wanted));
 	case EM_PAGE_STANDBY:
-		return em_word_buffer(w) == em_word_buffer(first) + r->count;
+		return em_word_buffer(w) == em_word_buffer(wanted) + n;
 	default:
 		return w == 0;
 	}
 }
 
-/* The last page that a run from this page may have: its region ends it. */
-static uint64_t run_limit(uint64_t page, uint32_t want)
+/* How many pages a run from this page may have: its region ends it. */
+static uint32_t room(uint64_t page, struct course c)
 {
 	struct em_region region;
+	uintptr_t addr = em_page_addr(page);
+	uint64_t pages;
 
-	if (want == 1 || !em_region_find(em_page_addr(page), &region))
-		return page + 1;
-	return em_min(page + want, em_page_of(region.end - 1) + 1);
+	if (c.pages == 1 || !em_region_find(addr, &region))
+		return 1;
+	pages = c.step > 0 ? em_page_of(region.end - 1) - page
+			   : page - em_page_of(region.start);
+	return (uint32_t)em_min(pages + 1, c.pages);
 }
 
-static void unown(struct run *r, uint32_t keep)
+/* Gives page i of the run back as it was. */
+static void unown(struct run *r, uint32_t i)
 {
-	while (r->count > keep) {
-		r->count--;
-		r->spare++;
-		em_page_set(r->first + r->count, em_word_unowned(r->words[r->count]));
-	}
+	r->spare++;
+	em_page_set(r->first + i, em_word_unowned(r->words[i]));
+}
+
+/* Gives back all but the pages before number `keep`. */
+static void cut(struct run *r, uint32_t keep)
+{
+	while (r->count > keep)
+		unown(r, --r->count);
+}
+
+/* Gives back all but the wanted page. */
+static void keep_wanted(struct run *r)
+{
+	uint32_t at = (uint32_t)(r->wanted - r->first);
+
+	for (uint32_t i = 0; i < r->count; i++)
+		if (i != at)
+			unown(r, i);
+	r->words[0] = r->words[at];
+	r->first = r->wanted;
+	r->count = 1;
 }
 
 static bool own_page(struct run *r, uint64_t page, uint64_t w)
@@ -146,30 +213,49 @@ static bool own_page(struct run *r, uint64_t page, uint64_t w)
 	return true;
 }
 
+/* A run that was owned downwards, put in the order of addresses. */
+static void turn_round(struct run *r)
+{
+	for (uint32_t i = 0, k = r->count - 1; i < k; i++, k--) {
+		uint64_t w = r->words[i];
+		r->words[i] = r->words[k];
+		r->words[k] = w;
+	}
+	r->first = r->wanted - (r->count - 1);
+}
+
+static void pass_granules(uint64_t first, uint32_t count)
+{
+	for (uint64_t g = em_granule_of(first); g <= em_granule_of(first + count - 1); g++)
+		em_granule_pass(g);
+}
+
 /*
- * Owns the page, seen as w, and as many after it as fit. Regions must not have
- * changed meanwhile: a page behind the end of a mapping is not ours to map.
+ * Owns the wanted page, seen as w, and as many beside it as fit. Regions must
+ * not have changed meanwhile: a page outside of a mapping is not ours to map.
  */
-static bool own_run(struct run *r, uint64_t w)
+static bool own_run(struct run *r, uint64_t w, struct course course)
 {
 	uint32_t seq = em_region_seq();
-	uint64_t end = run_limit(r->first, r->spare);
+	uint32_t most = (uint32_t)em_min(room(r->wanted, course), r->spare);
 
 	r->from = EM_WORD_STATE(w);
-	em_block_touch(r->first);
-	if (!own_page(r, r->first, w))
+	em_block_touch(r->wanted);
+	if (!own_page(r, r->wanted, w))
 		return false;
-	for (uint64_t page = r->first + 1; page < end; page++) {
+	while (r->count < most) {
+		int64_t n = (int64_t)r->count * course.step;
+		uint64_t page = r->wanted + (uint64_t)n;
 		em_block_touch(page);
 		w = em_page_load(page);
-		if (!continues(r, w) || !own_page(r, page, w))
+		if (!continues(r, w, n) || !own_page(r, page, w))
 			break;
 	}
+	if (course.step < 0)
+		turn_round(r);
 	if (r->count > 1 && (seq & 1 || em_region_seq() != seq))
-		unown(r, 1);
-	for (uint64_t g = em_granule_of(r->first);
-	     g <= em_granule_of(r->first + r->count - 1); g++)
-		em_granule_pass(g);
+		keep_wanted(r);
+	pass_granules(r->first, r->count);
 	return true;
 }
 
@@ -188,19 +274,18 @@ static int take_buffer(void)
 /* Reads a run; a failure of more than one page is tried again with one. */
 static const void *read_run(struct run *r, int *buffer)
 {
-	em_slot slot = em_word_slot(r->words[0]);
 	unsigned char *to = r->self->page;
 	int ret;
 
 	*buffer = r->count > 1 ? take_buffer() : -1;
 	if (*buffer < 0)
-		unown(r, 1);
+		keep_wanted(r);
 	else
 		to = fault.buffers + (((uint64_t)*buffer * fault.run_pages) << EM_PAGE_SHIFT);
-	ret = em_store_read(slot, to, r->count);
+	ret = em_store_read(em_word_slot(r->words[0]), to, r->count);
 	if (ret < 0 && r->count > 1) {
-		unown(r, 1);
-		ret = em_store_read(slot, to, 1);
+		keep_wanted(r);
+		ret = em_store_read(em_word_slot(r->words[0]), to, 1);
 	}
 	if (ret == 0)
 		return to;
@@ -282,7 +367,7 @@ static int map_run(struct run *r, const void *contents)
 			continue;
 		}
 		if (n < 0) {
-			unown(r, done);
+			cut(r, done);
 			return done || n == -ENOENT ? 0 : (int)n;
 		}
 		publish(r, done, done + (uint32_t)(n >> EM_PAGE_SHIFT), protect);
@@ -306,7 +391,7 @@ static void tell_policy(const struct run *r)
 
 static void lose_page(struct run *r)
 {
-	unown(r, 1);
+	keep_wanted(r);
 	em_page_set(r->first, em_word_make(EM_PAGE_LOST, em_word_slot(r->words[0]),
 					   -1, false));
 	em_uncount(&em_segment->stored_pages, 1);
@@ -365,18 +450,22 @@ static uint32_t take_credits(uint32_t want)
 	return got;
 }
 
-/* Brings in an absent page, seen as w, and what follows it in its stream. */
+/* Brings in an absent page, seen as w, and what follows it on its course. */
 static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 				  struct em_thread *self)
 {
-	struct em_stream *stream = find_stream(self, page);
-	struct run r = { .self = self, .first = page, .write = write };
+	struct em_stream *stream = EM_WORD_STATE(w) == EM_PAGE_UNTOUCHED ? NULL :
+				   find_stream(self, page);
+	struct course course = stream ? (struct course){ stream->run_pages,
+							 stream->step < 0 ? -1 : 1 }
+				      : first_touch_course(page);
+	struct run r = { .self = self, .wanted = page, .first = page, .write = write };
 	enum em_fault_outcome outcome = EM_FAULT_DONE;
 	bool owned;
 
-	r.spare = take_credits(stream->run_pages);
+	r.spare = take_credits(course.pages);
 	em_gate_enter(self);
-	owned = own_run(&r, w);
+	owned = own_run(&r, w, course);
 	if (owned) {
 		outcome = load_owned(&r);
 		tell_policy(&r);
@@ -386,7 +475,8 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 	if (!owned)
 		return outcome; /* the caller looks again */
 	count_run(&r);
-	stream->next = page + em_max(r.count, 1);
+	if (stream)
+		advance(stream, r.first, (uint32_t)em_max(r.count, 1));
 	return outcome;
 }
 
@@ -403,13 +493,13 @@ static void lift_protection(uint64_t page, uint32_t count)
 static void make_dirty(uint64_t page, uint64_t w, struct em_thread *self)
 {
 	struct em_stream *stream = find_stream(self, page);
-	struct run r = { .self = self, .first = page, .spare = stream->run_pages };
+	struct run r = { .self = self, .first = page };
 	uint64_t dirty = em_word_make(EM_PAGE_RESIDENT, EM_SLOT_NONE, -1, false);
 
 	em_gate_enter(self);
 	if (em_page_own(page, w, EM_PAGE_LOADING)) {
 		r.words[r.count++] = em_page_load(page) & ~EM_WORD_WAITER;
-		while (r.count < stream->run_pages) {
+		while (stream->step > 0 && r.count < stream->run_pages) {
 			w = em_page_load(page + r.count);
 			if (EM_WORD_STATE(w) != EM_PAGE_RESIDENT || !(w & EM_WORD_CLEAN) ||
 			    !em_page_own(page + r.count, w, EM_PAGE_LOADING))
@@ -417,9 +507,7 @@ static void make_dirty(uint64_t page, uint64_t w, struct em_thread *self)
 			r.words[r.count] = em_page_load(page + r.count) & ~EM_WORD_WAITER;
 			r.count++;
 		}
-		for (uint64_t g = em_granule_of(page);
-		     g <= em_granule_of(page + r.count - 1); g++)
-			em_granule_pass(g);
+		pass_granules(page, r.count);
 		lift_protection(page, r.count);
 		for (uint32_t i = 0; i < r.count; i++) {
 			em_standby_release(r.words[i]);
@@ -427,7 +515,7 @@ static void make_dirty(uint64_t page, uint64_t w, struct em_thread *self)
 		}
 	}
 	em_gate_leave(self);
-	stream->next = page + em_max(r.count, 1);
+	advance(stream, page, (uint32_t)em_max(r.count, 1));
 }
 
 /*

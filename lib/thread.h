@@ -22,7 +22,7 @@
 #include <sys/types.h>
 
 #define EM_HAZARDS 60
-#define EM_STREAMS 4
+#define EM_STREAMS 8
 #define EM_EVENTS 64u /* a power of two */
 
 struct em_range {
@@ -30,9 +30,10 @@ struct em_range {
 };
 
 struct em_stream {
-	uint64_t next;      /* page that would continue it */
-	uint32_t run_pages; /* how many to map then */
-	uint32_t used;      /* clock of the thread's faults, for replacement */
+	uint64_t above, below; /* pages that would continue it */
+	uint32_t run_pages;    /* how many were mapped at once */
+	uint32_t used;         /* clock of the thread's faults, for replacement */
+	int8_t step;           /* +1 upwards, -1 downwards, 0 not known yet */
 };
 
 struct em_thread {

@@ -215,6 +215,69 @@ static void read_ahead(const void *arg)
 	check_balance(before, 144, "cut");
 }
 
+/* Arrays are also filled and read from the end. */
+static void downwards(const void *arg)
+{
+	(void)arg;
+	start_world(spawn_nothing, "prefetch.readahead=64K\neviction.granule=64K");
+	uintptr_t before = map_pages(16), addr = map_pages(112);
+	size_t good = 0;
+
+	em_region_protect(before, 16 * PAGE, PROT_READ);
+
+	for (size_t page = 112; page-- > 0;)
+		put_page(addr, page, 1);
+	is_int(fake.mapped, 112, "first touches from the end stay within their mapping");
+	ok(report_now().faults[EM_FAULT_FIRST] < 20, "and take fewer faults than pages");
+	evict_all();
+	empty_standby();
+	uint64_t reads = fake.reads;
+	for (size_t page = 112; page-- > 0;)
+		good += has_page(addr, page, 1);
+	is_int(good, 112, "read back from the end, all is right");
+	ok(fake.reads - reads < 20, "in %llu reads", (unsigned long long)(fake.reads - reads));
+	is_int(count_state(before, 16, EM_PAGE_UNTOUCHED), 16, "what lies below is untouched");
+	check_balance(before, 128, "downwards");
+
+	/* A read of many pages fails: the page that was asked for still comes. */
+	evict_all();
+	empty_standby();
+	size_t page = 111;
+	while (page > 90 && has_page(addr, page, 1)) /* a stream gets going */
+		page--;
+	while (state_of(addr + page * PAGE) == EM_PAGE_RESIDENT)
+		page--;
+	fake.read_error = -EIO;
+	fake.reads_to_fail = 1;
+	ok(has_page(addr, page, 1), "a run that fails is tried again with the wanted page");
+	is_int(report_now().store_errors, 1, "the error is counted");
+	fake.reads_to_fail = 0;
+	is_int(count_good(addr, 0, 112, 1), 112, "nothing was lost");
+	check_balance(before, 128, "downwards, errors");
+}
+
+/* Many heaps grow at once: no thread remembers so many streams. */
+static void first_touch_beside_others(const void *arg)
+{
+	enum { PLACES = 40, EACH = 32 };
+	uint64_t faults;
+
+	(void)arg;
+	start_world(spawn_nothing, "prefetch.readahead=32K\neviction.granule=64K");
+	uintptr_t addr = map_pages(PLACES * EACH * 2);
+
+	for (size_t i = 0; i < EACH; i++)
+		for (size_t place = 0; place < PLACES; place++)
+			put_page(addr, place * EACH * 2 + i, 1);
+	faults = report_now().faults[EM_FAULT_FIRST];
+	ok(faults < PLACES * EACH / 3, "%llu faults for %d pages in %d places",
+	   (unsigned long long)faults, PLACES * EACH, PLACES);
+	ok(fake.mapped < PLACES * EACH * 3 / 2, "and not much more was mapped: %llu",
+	   (unsigned long long)fake.mapped);
+	for (size_t place = 0; place < PLACES; place++)
+		ok(has_page(addr, place * EACH * 2 + 7, 1), "place %zu is right", place);
+}
+
 static void random_reads(const void *arg)
 {
 	uint64_t seed = 7;
@@ -341,6 +404,8 @@ int main(void)
 	in_child("read errors", read_errors, NULL);
 	in_child("read errors in runs", read_errors_in_runs, NULL);
 	in_child("read-ahead", read_ahead, NULL);
+	in_child("downwards", downwards, NULL);
+	in_child("first touch beside others", first_touch_beside_others, NULL);
 	in_child("random reads", random_reads, NULL);
 	in_child("bring in", bring_in, NULL);
 	in_child("bring in during a change", bring_in_during_change, NULL);
