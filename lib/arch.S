@@ -76,6 +76,33 @@ em_arch_copy_failed:
 	.cfi_endproc
 	.size	em_arch_touch, . - em_arch_touch
 
+/*
+ * void *em_arch_run_on_stack(void *(*body)(void *), void *arg, uintptr_t top)
+ *
+ * Calls body(arg) on another stack. Unwinding, as pthread_exit does it, finds
+ * its way back by the frame pointer.
+ */
+	.globl	em_arch_run_on_stack
+	.hidden	em_arch_run_on_stack
+	.type	em_arch_run_on_stack, @function
+em_arch_run_on_stack:
+	.cfi_startproc
+	push	%rbp
+	.cfi_def_cfa_offset 16
+	.cfi_offset %rbp, -16
+	mov	%rsp, %rbp
+	.cfi_def_cfa_register %rbp
+	and	$-16, %rdx
+	mov	%rdx, %rsp
+	mov	%rdi, %rax
+	mov	%rsi, %rdi
+	call	*%rax
+	leave
+	.cfi_def_cfa %rsp, 8
+	ret
+	.cfi_endproc
+	.size	em_arch_run_on_stack, . - em_arch_run_on_stack
+
 	.data
 	.globl	em_arch_stub
 	.hidden	em_arch_stub

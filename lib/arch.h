@@ -7,6 +7,7 @@
 #define EM_ARCH_H
 
 #include "util.h"
+#include <signal.h>
 #include <sys/ucontext.h>
 
 /* A system call by number: >= 0 or -errno; never touches errno. */
@@ -24,6 +25,32 @@ int em_arch_copy(void *dst, const void *src, size_t bytes);
 /* Writes the byte at p back to itself, atomically; -1 when it is not there. */
 int em_arch_touch(void *p);
 extern const char em_arch_copy_begin[], em_arch_copy_end[], em_arch_copy_failed[];
+
+/* body(arg), called on the stack that ends at top. */
+void *em_arch_run_on_stack(void *(*body)(void *), void *arg, uintptr_t top);
+
+/* Bytes of the floating point state of a signal frame. */
+static inline size_t em_arch_fp_bytes(const ucontext_t *uc)
+{
+	/* At the end of the legacy area: a magic number, and the size of all. */
+	const uint32_t *extended = (const uint32_t *)(uc->uc_mcontext.fpregs + 1) - 12;
+
+	if (!uc->uc_mcontext.fpregs)
+		return 0;
+	return extended[0] == 0x46505853u ? extended[1] : sizeof(struct _libc_fpstate);
+}
+
+/* Where a stack ends that was interrupted: below the red zone. */
+static inline uintptr_t em_arch_free_stack(const ucontext_t *uc)
+{
+	return (uintptr_t)uc->uc_mcontext.gregs[REG_RSP] - 128;
+}
+
+/* Where the stack pointer stood. */
+static inline uintptr_t em_arch_stack_pointer(const ucontext_t *uc)
+{
+	return (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+}
 
 /* What the processor said of a page fault. */
 static inline bool em_arch_fault_is_write(const ucontext_t *uc)

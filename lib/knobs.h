@@ -18,7 +18,8 @@
 	X(CALLS, "calls")  /* buffers of system calls brought in and kept */ \
 	X(NET, "net")      /* calls that libc makes inside itself */ \
 	X(MASKS, "masks")  /* SIGBUS and SIGSYS kept out of signal masks */ \
-	X(LIBC, "libc")    /* what libc touches with signals blocked stays out */
+	X(LIBC, "libc")    /* what libc touches with signals blocked stays out */ \
+	X(STACKS, "stacks") /* signal frames and thread descriptors stay out */
 
 #define EM_KNOB_MEMBER(id, name) EM_KNOB_##id,
 enum em_knob { EM_KNOBS(EM_KNOB_MEMBER) EM_KNOB_COUNT };

@@ -55,7 +55,7 @@ lib_libextmem_la_SOURCES = $(extmem_core_sources) \
 	lib/interpose/net.c \
 	lib/interpose/net_calls.h \
 	lib/interpose/process.c \
-	lib/interpose/signal.c \
+	lib/interpose/signal.c lib/interpose/relay.c lib/interpose/relay.h lib/interpose/handler.S \
 	lib/interpose/threads.c
 lib_libextmem_la_CPPFLAGS = $(AM_CPPFLAGS) -DEM_VERSION='"$(PACKAGE_VERSION)"'
 lib_libextmem_la_CFLAGS = $(AM_CFLAGS) $(LIBURING_CFLAGS) $(JEMALLOC_CFLAGS) \

@@ -9,6 +9,7 @@
  *   guard.c    what each system call reads and writes, as a table
  *   net.c      the seccomp net under all that, and its SIGSYS handler
  *   signal.c   SIGBUS and SIGSYS belong to us; masks and actions hide it
+ *   relay.c    the program's handlers: from our alternate stack to theirs
  *   threads.c  an alternate stack for every thread
  *   process.c  fork, exec, spawn
  *   fd.c       descriptors of ours that the program must not close
@@ -69,6 +70,10 @@ void em_net_start(enum em_tristate wanted);
 /* Our handlers for SIGBUS and, with the net, SIGSYS. */
 void em_signals_start(void);
 void em_signals_take_sigsys(void (*handler)(int, siginfo_t *, void *));
+/* Unblocks our signals, after a call that may have blocked them. EM_HANDLER */
+void em_signals_keep_ours_open(void);
+/* Takes our signals out of a mask as the kernel has it. EM_HANDLER */
+void em_signals_open_ours(uint64_t *mask);
 /* Passes a signal that is not ours to the program's own action. */
 void em_signals_forward(int sig, siginfo_t *info, void *context);
 
@@ -76,6 +81,8 @@ void em_signals_forward(int sig, siginfo_t *info, void *context);
 
 /* Gives the calling thread its alternate stack. */
 void em_thread_prepare_stack(void);
+/* That stack, as for sigaltstack(2). EM_HANDLER */
+stack_t em_thread_own_stack(void);
 em_spawn em_thread_spawn;
 
 /* ---- heap.c ---------------------------------------------------------- */

@@ -48,6 +48,16 @@
 
 static _Atomic bool trapped; /* set by the probe's trap */
 
+/*
+ * The return from the handler sets the mask that was interrupted: the one that
+ * the call has made must stand there.
+ */
+static void keep_mask(ucontext_t *uc)
+{
+	em_signals_keep_ours_open();
+	em_syscall(SYS_rt_sigprocmask, SIG_SETMASK, 0, (long)&uc->uc_sigmask, 8, 0, 0);
+}
+
 static void on_sigsys(int sig, siginfo_t *info, void *context)
 {
 	int saved = errno;
@@ -62,6 +72,8 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 	em_count(&em_stats()->syscall_traps, 1);
 	em_arch_call_args(uc, args);
 	em_arch_call_return(uc, em_guard_call(info->si_syscall, args));
+	if (info->si_syscall == SYS_rt_sigprocmask)
+		keep_mask(uc);
 	errno = saved;
 }
 

@@ -11,6 +11,8 @@
 #include "knobs.h"
 #include "log.h"
 #include "net_calls.h"
+#include "relay.h"
+#include "stats.h"
 #include "window.h"
 #include <poll.h>
 #include <string.h>
@@ -22,8 +24,18 @@
 EM_TLS uint8_t shown_blocked;
 /* Which of our signals the program put into the mask of an action. */
 static _Atomic uint8_t shown_action_mask[_NSIG];
+/* What the program believes to be its alternate stack; ours is installed. */
+EM_TLS stack_t shown_stack = { .ss_flags = SS_DISABLE };
+
+#define EM_OUR_SIGNALS (1ull << (SIGBUS - 1) | 1ull << (SIGSYS - 1))
+
 static struct sigaction program_action[_NSIG]; /* of SIGBUS and SIGSYS */
 static bool sigsys_is_ours;
+/* Of all others: the program's handlers, to which relay() passes. */
+static struct {
+	void (*_Atomic handler)(int, siginfo_t *, void *);
+	_Atomic int flags;
+} program_handler[_NSIG];
 
 static bool is_ours(int sig)
 {
@@ -131,13 +143,77 @@ void em_signals_take_sigsys(void (*handler)(int, siginfo_t *, void *))
 	sigsys_is_ours = true;
 }
 
+void em_signals_keep_ours_open(void)
+{
+	uint64_t ours = EM_OUR_SIGNALS;
+
+	if (em_protects(EM_KNOB_MASKS))
+		em_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&ours, 0, 8, 0, 0);
+}
+
+void em_signals_open_ours(uint64_t *mask)
+{
+	if (em_protects(EM_KNOB_MASKS))
+		*mask &= ~EM_OUR_SIGNALS;
+}
+
+/* ---- the program's handlers --------------------------------------------- */
+
+static bool lies_on(uintptr_t sp, const stack_t *ss)
+{
+	return !(ss->ss_flags & SS_DISABLE) && sp - (uintptr_t)ss->ss_sp < ss->ss_size;
+}
+
+/* What the kernel calls for each signal that the program handles. */
+static void relay(int sig, siginfo_t *info, void *context)
+{
+	void (*handler)(int, siginfo_t *, void *) = atomic_load(&program_handler[sig].handler);
+	int flags = atomic_load(&program_handler[sig].flags);
+	const ucontext_t *uc = context;
+	uintptr_t sp = em_arch_stack_pointer(uc);
+	stack_t own = em_thread_own_stack();
+	struct em_relay_stack other = { 0, 0 };
+
+	/* A thread without an alternate stack, or one of our handlers was
+	 * interrupted, which runs there: this is the place. */
+	if (own.ss_flags & SS_DISABLE || lies_on(sp, &own)) {
+		handler(sig, info, context);
+		return;
+	}
+	if (flags & SA_ONSTACK && !(shown_stack.ss_flags & SS_DISABLE) &&
+	    !lies_on(sp, &shown_stack))
+		other = (struct em_relay_stack){ (uintptr_t)shown_stack.ss_sp,
+						 shown_stack.ss_size };
+	em_relay(sig, info, uc, handler, other, &shown_stack);
+}
+
+/* After vfork the memory is the parent's, the kernel's table of actions is not. */
+static bool is_vforked(void)
+{
+	return (uint32_t)em_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0) != em_segment->pid;
+}
+
+/* Remembers the program's handler and puts relay() in its place. */
+static void relay_action(int sig, struct sigaction *act)
+{
+	if (act->sa_handler == SIG_DFL || act->sa_handler == SIG_IGN ||
+	    act->sa_sigaction == relay || is_vforked() || !em_protects(EM_KNOB_STACKS))
+		return;
+	atomic_store(&program_handler[sig].handler, act->sa_sigaction);
+	atomic_store(&program_handler[sig].flags, act->sa_flags);
+	act->sa_sigaction = relay;
+	act->sa_flags |= SA_SIGINFO | SA_ONSTACK;
+}
+
 /* ---- actions --------------------------------------------------------- */
 
 EM_EXPORT int sigaction(int sig, const struct sigaction *restrict act,
 			struct sigaction *restrict old)
 {
 	struct sigaction mine, previous;
+	void (*old_handler)(int, siginfo_t *, void *);
 	uint8_t bits = 0, old_bits;
+	int old_flags;
 	int ret = 0;
 
 	if (!em_core_active() || sig <= 0 || sig >= _NSIG)
@@ -150,10 +226,13 @@ EM_EXPORT int sigaction(int sig, const struct sigaction *restrict act,
 			*old = previous;
 		return 0;
 	}
+	old_handler = atomic_load(&program_handler[sig].handler);
+	old_flags = atomic_load(&program_handler[sig].flags);
 	if (act) {
 		mine = *act;
 		bits = our_bits(&mine.sa_mask);
 		remove_ours(&mine.sa_mask);
+		relay_action(sig, &mine);
 	}
 	old_bits = atomic_load(&shown_action_mask[sig]);
 	ret = EM_REAL(sigaction)(sig, act ? &mine : NULL, old ? &previous : NULL);
@@ -161,19 +240,35 @@ EM_EXPORT int sigaction(int sig, const struct sigaction *restrict act,
 		atomic_store(&shown_action_mask[sig], bits);
 	if (ret == 0 && old) {
 		show_ours(&previous.sa_mask, old_bits);
+		if (previous.sa_sigaction == relay) {
+			previous.sa_sigaction = old_handler;
+			previous.sa_flags = old_flags;
+		}
 		*old = previous;
 	}
 	return ret;
 }
 
+static sighandler_t set_handler(int sig, sighandler_t handler, int flags)
+{
+	struct sigaction act = { .sa_handler = handler, .sa_flags = flags }, old;
+
+	return sigaction(sig, &act, &old) == 0 ? old.sa_handler : SIG_ERR;
+}
+
 EM_EXPORT sighandler_t signal(int sig, sighandler_t handler)
 {
-	struct sigaction act = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
-
-	if (!em_core_active() || !is_ours(sig))
+	if (!em_core_active())
 		return EM_REAL(signal)(sig, handler);
-	sigaction(sig, &act, &old);
-	return old.sa_handler;
+	return set_handler(sig, handler, SA_RESTART);
+}
+
+/* What signal() is to programs that ask for System V. */
+EM_EXPORT sighandler_t __sysv_signal(int sig, sighandler_t handler)
+{
+	if (!em_core_active())
+		return EM_REAL(__sysv_signal)(sig, handler);
+	return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER);
 }
 
 /* ---- masks ----------------------------------------------------------- */
@@ -277,11 +372,9 @@ EM_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int max, int timeo
 
 /*
  * Our handlers need a stack of their own that is never managed and large
- * enough; it stays installed. The program's handlers with SA_ONSTACK run on it
- * as well, and the program is shown what it asked for.
+ * enough; it stays installed. The program's handlers with SA_ONSTACK are taken
+ * to the one that it asked for, by relay().
  */
-EM_TLS stack_t shown_stack = { .ss_flags = SS_DISABLE };
-
 EM_EXPORT int sigaltstack(const stack_t *restrict ss, stack_t *restrict old)
 {
 	stack_t before = shown_stack;

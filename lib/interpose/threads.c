@@ -3,30 +3,39 @@
  * Every thread gets an alternate stack for our handlers: a fault may come on
  * a stack that lies in managed memory or has no room for a signal frame.
  */
+#include "arch.h"
 #include "interpose.h"
+#include "knobs.h"
 #include "reclaim.h"
 #include "sys.h"
 #include "thread.h"
+#include "window.h"
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
 #define EM_STACK_BYTES (256ul << 10) /* touched only as far as used */
+/* For what libc does before and after a thread's body, and for our threads. */
+#define EM_HELPER_STACK_BYTES (128ul << 10)
+#define EM_LARGE_STACK_BYTES (8ul << 20)
 
 static pthread_key_t leaving;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 
 EM_TLS void *own_stack;
+EM_TLS struct em_range managed_stack; /* that the program gave to this thread */
 
 /* The stack goes when the thread is gone: nothing of ours may fault after it. */
 static void thread_ends(void *stack)
 {
 	stack_t off = { .ss_flags = SS_DISABLE };
 
+	own_stack = NULL; /* first: no signal is taken away from there any more */
+	atomic_signal_fence(memory_order_seq_cst);
 	EM_REAL(sigaltstack)(&off, NULL);
 	em_sys_dealloc(stack, EM_STACK_BYTES);
-	own_stack = NULL;
 	em_thread_leave();
 }
 
@@ -48,9 +57,31 @@ void em_thread_prepare_stack(void)
 	em_thread_self();
 }
 
+static int create_with_stack(pthread_t *thread, pthread_attr_t *attr,
+			     void *(*body)(void *), void *arg, size_t bytes)
+{
+	int ret;
+
+	pthread_attr_setstacksize(attr, bytes);
+	ret = EM_REAL(pthread_create)(thread, attr, body, arg);
+	if (ret == EINVAL) { /* the program's thread-local data do not fit */
+		pthread_attr_setstacksize(attr, EM_LARGE_STACK_BYTES);
+		ret = EM_REAL(pthread_create)(thread, attr, body, arg);
+	}
+	return ret;
+}
+
+stack_t em_thread_own_stack(void)
+{
+	return own_stack ? (stack_t){ .ss_sp = own_stack, .ss_size = EM_STACK_BYTES }
+			 : (stack_t){ .ss_flags = SS_DISABLE };
+}
+
 struct start {
 	void *(*body)(void *);
 	void *arg;
+	uintptr_t top; /* of the managed stack that the program gave; else 0 */
+	size_t stack_bytes;
 };
 
 static void *trampoline(void *arg)
@@ -59,7 +90,82 @@ static void *trampoline(void *arg)
 
 	em_thread_prepare_stack();
 	free(arg);
-	return s.body(s.arg);
+	if (!s.top)
+		return s.body(s.arg);
+	managed_stack = (struct em_range){ s.top - s.stack_bytes, s.top };
+	return em_arch_run_on_stack(s.body, s.arg, s.top);
+}
+
+static struct start *make_start(void *(*body)(void *), void *arg)
+{
+	struct start *s;
+
+	em_heap_unmanaged_begin(); /* the new thread reads it before it has a stack */
+	s = malloc(sizeof(*s));
+	em_heap_unmanaged_end();
+	if (s)
+		*s = (struct start){ .body = body, .arg = arg };
+	return s;
+}
+
+/* ---- threads on managed stacks ----------------------------------------- */
+
+/*
+ * Where a thread begins and ends, libc runs with all signals blocked, and the
+ * upper end of a stack holds the thread's descriptor, to which the kernel
+ * writes. So a thread for which the program gave a managed stack gets another
+ * one for that, and only the program's own code runs on the program's stack.
+ */
+static bool has_managed_stack(const pthread_attr_t *attr, struct start *s)
+{
+	void *low;
+
+	if (!attr || !em_protects(EM_KNOB_STACKS) || pthread_attr_getstack(attr, &low, &s->stack_bytes) != 0 ||
+	    !em_in_window((uintptr_t)low))
+		return false;
+	s->top = (uintptr_t)low + s->stack_bytes;
+	return true;
+}
+
+/* All of an attribute but its stack; there is no call to take that away. */
+static int copy_attr(pthread_attr_t *to, const pthread_attr_t *from)
+{
+	struct sched_param param;
+	cpu_set_t cpus;
+	sigset_t mask;
+	int value, ret = pthread_attr_init(to);
+
+	if (ret)
+		return ret;
+	if (pthread_attr_getdetachstate(from, &value) == 0)
+		pthread_attr_setdetachstate(to, value);
+	if (pthread_attr_getscope(from, &value) == 0)
+		pthread_attr_setscope(to, value);
+	if (pthread_attr_getinheritsched(from, &value) == 0)
+		pthread_attr_setinheritsched(to, value);
+	if (pthread_attr_getschedpolicy(from, &value) == 0)
+		pthread_attr_setschedpolicy(to, value);
+	if (pthread_attr_getschedparam(from, &param) == 0)
+		pthread_attr_setschedparam(to, &param);
+	/* It says all processors where it was not told: that is no wish. */
+	if (pthread_attr_getaffinity_np(from, sizeof(cpus), &cpus) == 0 &&
+	    CPU_COUNT(&cpus) < CPU_SETSIZE)
+		pthread_attr_setaffinity_np(to, sizeof(cpus), &cpus);
+	if (pthread_attr_getsigmask_np(from, &mask) == 0)
+		pthread_attr_setsigmask_np(to, &mask);
+	return 0;
+}
+
+static int create_on_managed(pthread_t *thread, const pthread_attr_t *attr, struct start *s)
+{
+	pthread_attr_t mine;
+	int ret = copy_attr(&mine, attr);
+
+	if (ret)
+		return ret;
+	ret = create_with_stack(thread, &mine, trampoline, s, EM_HELPER_STACK_BYTES);
+	pthread_attr_destroy(&mine);
+	return ret;
 }
 
 EM_EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attr,
@@ -70,15 +176,26 @@ EM_EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *r
 
 	if (!em_start())
 		return EM_REAL(pthread_create)(thread, attr, body, arg);
-	em_heap_unmanaged_begin(); /* the new thread reads it before it has a stack */
-	s = malloc(sizeof(*s));
-	em_heap_unmanaged_end();
+	s = make_start(body, arg);
 	if (!s)
 		return EAGAIN;
-	*s = (struct start){ body, arg };
-	ret = EM_REAL(pthread_create)(thread, attr, trampoline, s);
+	if (em_unlikely(has_managed_stack(attr, s)))
+		ret = create_on_managed(thread, attr, s);
+	else
+		ret = EM_REAL(pthread_create)(thread, attr, trampoline, s);
 	if (ret)
 		free(s);
+	return ret;
+}
+
+/* Who looks for their own stack finds the one that they gave. */
+EM_EXPORT int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
+{
+	int ret = EM_REAL(pthread_getattr_np)(thread, attr);
+
+	if (ret == 0 && managed_stack.end && pthread_equal(thread, pthread_self()))
+		ret = pthread_attr_setstack(attr, (void *)managed_stack.start,
+					    managed_stack.end - managed_stack.start);
 	return ret;
 }
 
@@ -102,13 +219,9 @@ int em_thread_spawn(void (*body)(void))
 
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, 128 << 10);
 	em_sys_block_signals(&old); /* inherited: program's signals pass it by */
-	ret = EM_REAL(pthread_create)(&thread, &attr, run_body, (void *)body);
-	if (ret == EINVAL) { /* the program's thread-local data do not fit */
-		pthread_attr_setstacksize(&attr, 8 << 20);
-		ret = EM_REAL(pthread_create)(&thread, &attr, run_body, (void *)body);
-	}
+	ret = create_with_stack(&thread, &attr, run_body, (void *)body,
+				EM_HELPER_STACK_BYTES);
 	em_sys_restore_signals(&old);
 	pthread_attr_destroy(&attr);
 	return -ret;
