@@ -162,20 +162,71 @@ EM_EXPORT int execle(const char *path, const char *arg, ...)
 typedef int spawn_function(pid_t *, const char *, const posix_spawn_file_actions_t *,
 			   const posix_spawnattr_t *, char *const[], char *const[]);
 
+/* What libc's functions hand to the kernel from a child that has no handlers any
+ * more: a copy outside of the window cannot leave. NULL when it lies outside. */
+static void *outside_alloc(size_t bytes)
+{
+	void *p;
+
+	em_heap_unmanaged_begin();
+	p = malloc(bytes);
+	em_heap_unmanaged_end();
+	return p;
+}
+
+static char *outside_copy(const char *s)
+{
+	size_t bytes;
+	char *copy;
+
+	if (!s || !em_in_window((uintptr_t)s))
+		return NULL;
+	bytes = strlen(s) + 1;
+	copy = outside_alloc(bytes);
+	return copy ? memcpy(copy, s, bytes) : NULL;
+}
+
+/* The same for a list of strings: list and strings are one allocation. */
+static char **outside_list(char *const *list)
+{
+	size_t n = 0, bytes = 0;
+	bool inside = em_in_window((uintptr_t)list);
+	char **copy, *to;
+
+	for (n = 0; list && list[n]; n++) {
+		inside |= em_in_window((uintptr_t)list[n]);
+		bytes += strlen(list[n]) + 1;
+	}
+	if (!inside || !(copy = outside_alloc((n + 1) * sizeof(*copy) + bytes)))
+		return NULL;
+	to = (char *)(copy + n + 1);
+	for (size_t i = 0; i < n; i++) {
+		copy[i] = to;
+		to = stpcpy(to, list[i]) + 1;
+	}
+	copy[n] = NULL;
+	return copy;
+}
+
 static int spawn(spawn_function *real, pid_t *pid, const char *path,
 		 const posix_spawn_file_actions_t *actions,
 		 const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
+	char *own_path = outside_copy(path);
+	char **own_argv = outside_list(argv), **own_envp = outside_list(envp);
 	int tries = 0, ret;
 
 	do {
 		if (em_core_active()) {
-			need_program(path, argv, envp);
 			need(actions, sizeof(*actions));
 			need(attr, sizeof(*attr));
 		}
-		ret = real(pid, path, actions, attr, argv, envp);
+		ret = real(pid, own_path ? own_path : path, actions, attr,
+			   own_argv ? own_argv : argv, own_envp ? own_envp : envp);
 	} while (ret == EFAULT && em_core_active() && ++tries < EM_EXEC_TRIES);
+	free(own_path);
+	free(own_argv);
+	free(own_envp);
 	return ret;
 }
 
@@ -193,20 +244,6 @@ EM_EXPORT int posix_spawnp(pid_t *restrict pid, const char *restrict file,
 			   char *const argv[restrict], char *const envp[restrict])
 {
 	return spawn(EM_REAL(posix_spawnp), pid, file, actions, attr, argv, envp);
-}
-
-/* The command of system and popen goes to the kernel by way of libc's spawn:
- * a copy outside of the window cannot leave. */
-static char *outside_copy(const char *s)
-{
-	char *copy;
-
-	if (!s || !em_in_window((uintptr_t)s))
-		return NULL;
-	em_heap_unmanaged_begin();
-	copy = strdup(s);
-	em_heap_unmanaged_end();
-	return copy;
 }
 
 EM_EXPORT int system(const char *command)
