@@ -119,12 +119,15 @@ check_PROGRAMS += $(unit_tests)
 # ---- what the scripts use ----
 
 check_PROGRAMS += tests/lib/measure tests/lib/lines tests/stress/verify \
-	tests/bench/touch
+	tests/stress/torture tests/bench/touch
 tests_lib_measure_SOURCES = tests/lib/measure.c
 tests_lib_lines_SOURCES = tests/lib/lines.c
-tests_stress_verify_SOURCES = tests/stress/verify.c
+tests_stress_verify_SOURCES = tests/stress/verify.c tests/stress/areas.h
 tests_stress_verify_CFLAGS = $(AM_CFLAGS) -pthread
 tests_stress_verify_LDFLAGS = $(AM_LDFLAGS) -pthread
+tests_stress_torture_SOURCES = tests/stress/torture.c tests/stress/areas.h
+tests_stress_torture_CFLAGS = $(AM_CFLAGS) -pthread
+tests_stress_torture_LDFLAGS = $(AM_LDFLAGS) -pthread
 tests_bench_touch_SOURCES = tests/bench/touch.c
 tests_bench_touch_CFLAGS = $(AM_CFLAGS) -pthread
 tests_bench_touch_LDFLAGS = $(AM_LDFLAGS) -pthread
@@ -141,7 +144,7 @@ tests_rows_libextmem_knobs_la_LIBADD = $(lib_libextmem_la_LIBADD)
 tests_rows_libextmem_knobs_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
 	-rpath $(abs_top_builddir)/tests/rows -Wl,-z,nodelete
 
-row_programs = tests/rows/rows-calls tests/rows/rows-signals \
+row_programs = tests/rows/rows-calls tests/rows/rows-signals tests/rows/rows-stacks \
 	tests/rows/rows-threads
 check_PROGRAMS += $(row_programs)
 row_cflags = $(AM_CFLAGS) -pthread
@@ -152,6 +155,9 @@ tests_rows_rows_calls_LDFLAGS = $(row_ldflags)
 tests_rows_rows_signals_SOURCES = tests/rows/signals.c tests/rows/row.h
 tests_rows_rows_signals_CFLAGS = $(row_cflags)
 tests_rows_rows_signals_LDFLAGS = $(row_ldflags)
+tests_rows_rows_stacks_SOURCES = tests/rows/stacks.c tests/rows/row.h
+tests_rows_rows_stacks_CFLAGS = $(row_cflags)
+tests_rows_rows_stacks_LDFLAGS = $(row_ldflags)
 tests_rows_rows_threads_SOURCES = tests/rows/threads.c tests/rows/row.h
 tests_rows_rows_threads_CFLAGS = $(row_cflags)
 tests_rows_rows_threads_LDFLAGS = $(row_ldflags)
@@ -162,7 +168,8 @@ cli_tests = tests/cli/run.bats tests/cli/stat.bats tests/cli/dump.bats \
 	tests/cli/policy.bats tests/cli/help.bats
 program_tests = tests/programs/sort.sh tests/programs/python.sh \
 	tests/programs/redis.sh tests/programs/sqlite.sh tests/programs/xz.sh
-stress_tests = tests/stress/run.sh tests/stress/stress-ng.sh
+stress_tests = tests/stress/run.sh tests/stress/stress-ng.sh \
+	tests/stress/torture.sh
 row_tests = tests/rows/run.sh
 bench_tests = tests/bench/smoke.sh
 
