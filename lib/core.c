@@ -31,9 +31,6 @@ static struct {
 	struct em_config cfg;
 	char stats_path[EM_CONFIG_PATH_MAX];
 	pid_t reporter;    /* the process that `extmem run` became */
-	pid_t pid;
-	sigset_t fork_mask;
-	int fork_pipe[2];  /* of the fork under way */
 	_Atomic bool reported;
 } core;
 
@@ -159,7 +156,7 @@ static void start(const struct em_core_hooks *hooks, const char *text)
 	}
 	if (stats && *stats)
 		snprintf(core.stats_path, sizeof(core.stats_path), "%s", stats);
-	core.reporter = core.pid = own_pid();
+	core.reporter = own_pid();
 	em_stats_init();
 	ret = start_parts(hooks);
 	if (ret < 0) {
@@ -168,6 +165,7 @@ static void start(const struct em_core_hooks *hooks, const char *text)
 		return;
 	}
 	describe(text);
+	em_sys_keep_spares();
 	atomic_store(&core.state, 2);
 	hooks->started();
 }
@@ -190,106 +188,6 @@ bool em_core_start(const struct em_core_hooks *hooks)
 	else
 		atomic_store(&core.state, 3);
 	return em_core_active();
-}
-
-/* ---- fork ------------------------------------------------------------ */
-
-/*
- * At the moment of the fork no page is half way, no write is under way and no
- * table changes, and it stays so until the child has copied the tables, which
- * are shared memory: the parent waits for a byte in the pipe. After that the
- * pipe's only use is to close when the child is gone.
- */
-void em_core_fork_prepare(void)
-{
-	int fds[2];
-
-	em_sys_block_signals(&core.fork_mask);
-	em_reclaim_lock();
-	em_map_lock();
-	em_gate_close();
-	em_standby_drain();
-	if (em_syscall(SYS_pipe2, (long)fds, O_CLOEXEC, 0, 0, 0, 0) < 0)
-		em_panic("fork: no file descriptor to watch the child with");
-	core.fork_pipe[0] = em_sys_raise_fd(fds[0]);
-	core.fork_pipe[1] = em_sys_raise_fd(fds[1]);
-}
-
-static void release_fork_locks(void)
-{
-	em_gate_open();
-	em_map_unlock();
-	em_reclaim_unlock();
-	em_sys_restore_signals(&core.fork_mask);
-}
-
-/* A child that died early, or never was, ends the wait as well. */
-void em_core_fork_parent(void)
-{
-	char byte;
-	long n;
-
-	em_sys_close(core.fork_pipe[1]);
-	do {
-		n = em_syscall(SYS_read, core.fork_pipe[0], (long)&byte, 1, 0, 0, 0);
-	} while (n == -EINTR);
-	if (n != 1 || !em_slots_used())
-		em_sys_close(core.fork_pipe[0]);
-	else if (em_slots_pin(core.fork_pipe[0]) < 0)
-		em_panic("fork: more children than can be watched at once");
-	release_fork_locks();
-}
-
-/*
- * Pages that were clean are writable for the child without a fault, since the
- * fork dropped the protection: to be safe they count as dirty.
- */
-static void dirty_clean_pages(void)
-{
-	uint64_t pages = em_table->block_count * EM_BLOCK_PAGES;
-
-	for (uint64_t p = 0; p < pages; p++) {
-		if (p % EM_BLOCK_PAGES == 0 && em_block_is_virgin(em_block_of_page(p))) {
-			p += EM_BLOCK_PAGES - 1;
-			continue;
-		}
-		uint64_t w = em_page_load(p);
-		if (EM_WORD_STATE(w) == EM_PAGE_RESIDENT && w & EM_WORD_CLEAN)
-			em_page_set(p, em_word_make(EM_PAGE_RESIDENT, EM_SLOT_NONE,
-						    -1, false));
-	}
-	em_gauge(&em_segment->clean_pages, 0);
-}
-
-void em_core_fork_child(void)
-{
-	struct em_sys_features features;
-	uint32_t parent = (uint32_t)core.pid;
-	int ret;
-
-	em_stats_forked();
-	em_segment->parent_pid = parent;
-	core.pid = own_pid();
-	em_segment->pid = (uint32_t)core.pid;
-	em_segment->start_mono_ns = em_sys_now_ns();
-	em_threads_forked();
-	em_credits_forked();
-	em_fault_forked();
-	em_sys_forked();
-	ret = em_sys_uffd_open(&features);
-	if (ret == 0)
-		ret = em_window_forked();
-	if (ret == 0)
-		ret = em_store_forked();
-	if (ret < 0)
-		em_panic("fork: the child cannot manage its memory: error %d", -ret);
-	em_slots_forked();
-	em_standby_forked();
-	dirty_clean_pages();
-	em_reclaim_forked();
-	em_syscall(SYS_write, core.fork_pipe[1], (long)"", 1, 0, 0, 0);
-	em_sys_close(core.fork_pipe[0]);
-	release_fork_locks(); /* the writing end of the pipe stays open: we live */
 }
 
 /* ---- the end --------------------------------------------------------- */

@@ -28,11 +28,6 @@ bool em_core_start(const struct em_core_hooks *hooks);
 bool em_core_active(void);
 const struct em_config *em_core_config(void);
 
-/* Around fork, in this order; signals are blocked in between. */
-void em_core_fork_prepare(void);
-void em_core_fork_parent(void);
-void em_core_fork_child(void);
-
 /* The last figures, when the process ends: EXTMEM_STATS names the file. */
 void em_core_report(void);
 

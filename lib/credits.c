@@ -22,9 +22,12 @@ void em_credits_init(uint64_t pages, uint64_t low, uint64_t high)
 	em_gauge(&em_segment->high_pages, high);
 }
 
-void em_credits_forked(void)
+/* What threads of the parent had taken for faults under way is nobody's now. */
+void em_credits_forked(uint64_t resident)
 {
 	credits.waiters = 0;
+	atomic_store(&em_segment->free_pages, credits.total - (int64_t)resident);
+	em_gauge(&em_segment->peak_resident_pages, resident);
 }
 
 static void note_peak(int64_t free_now)

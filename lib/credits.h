@@ -17,8 +17,8 @@
 
 /* pages: all that may be resident; low and high: the watermarks on free ones. */
 void em_credits_init(uint64_t pages, uint64_t low, uint64_t high);
-/* After fork: nobody waits in the child. */
-void em_credits_forked(void);
+/* After fork, in the child: nobody waits, and so many pages are resident. */
+void em_credits_forked(uint64_t resident);
 
 /* Takes up to want credits; returns how many, 0 when there are none. EM_HANDLER */
 unsigned int em_credits_take(unsigned int want);

@@ -15,6 +15,7 @@ extmem_core_sources = \
 	lib/core.c lib/core.h \
 	lib/credits.c lib/credits.h \
 	lib/fault.c lib/fault.h \
+	lib/fork.c lib/fork.h \
 	lib/kernel.h \
 	lib/knobs.c lib/knobs.h \
 	lib/lock.c lib/lock.h \
@@ -39,6 +40,7 @@ extmem_core_sources = \
 	lib/sys.h \
 	lib/thread.c lib/thread.h \
 	lib/util.h \
+	lib/watch.c lib/watch.h \
 	lib/window.c lib/window.h
 
 lib_LTLIBRARIES += lib/libextmem.la
@@ -82,6 +84,7 @@ extmem_handler_objects = \
 	lib/.libs/libextmem_la-store.o \
 	lib/.libs/libextmem_la-sys.o \
 	lib/.libs/libextmem_la-thread.o \
+	lib/.libs/libextmem_la-watch.o \
 	lib/policies/.libs/libextmem_la-clock.o \
 	lib/policies/.libs/libextmem_la-fifo.o \
 	lib/policies/.libs/libextmem_la-lru.o \

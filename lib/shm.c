@@ -7,13 +7,22 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-int em_shm_create(const char *name, size_t bytes)
+static long make_memfd(const char *name)
 {
 	long fd = em_syscall(SYS_memfd_create, (long)name,
 			     MFD_CLOEXEC | MFD_NOEXEC_SEAL, 0, 0, 0, 0);
 
 	if (fd == -EINVAL)
 		fd = em_syscall(SYS_memfd_create, (long)name, MFD_CLOEXEC, 0, 0, 0, 0);
+	return fd;
+}
+
+int em_shm_create(const char *name, size_t bytes)
+{
+	long fd = make_memfd(name);
+
+	if (fd == -EMFILE && em_sys_spend_spares())
+		fd = make_memfd(name);
 	if (fd < 0)
 		return (int)fd;
 	long ret = em_syscall(SYS_ftruncate, fd, (long)bytes, 0, 0, 0, 0);
@@ -47,4 +56,9 @@ void *em_shm_map_anywhere(int fd, size_t bytes)
 		return NULL;
 	em_syscall(SYS_madvise, p, (long)bytes, MADV_DONTFORK, 0, 0, 0);
 	return (void *)p;
+}
+
+void em_shm_populate(uintptr_t addr, size_t bytes)
+{
+	em_syscall(SYS_madvise, (long)addr, (long)bytes, MADV_POPULATE_WRITE, 0, 0, 0);
 }

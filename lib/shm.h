@@ -18,5 +18,7 @@ int em_shm_create(const char *name, size_t bytes);
 /* Maps it at exactly addr; a negative fd is handed back as the error. */
 int em_shm_map(int fd, uintptr_t addr, size_t bytes);
 void *em_shm_map_anywhere(int fd, size_t bytes);
+/* Maps every page of a piece at once, where the kernel can (5.14). */
+void em_shm_populate(uintptr_t addr, size_t bytes);
 
 #endif

@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "slots.h"
-#include "arch.h"
 #include "log.h"
 #include "stats.h"
 #include "store.h"
 #include "sys.h"
+#include "watch.h"
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #define EM_SLOTS_MAX (1ull << EM_SLOT_NUMBER_BITS)
 #define EM_GROW_PAGES 16384u  /* 64 MiB a step */
 #define EM_FULL_NS 1000000000u
-#define EM_CHILDREN_MAX 256
+#define EM_GROUPS_MAX 32u
+#define EM_POLL_NS 10000000u
 /* Scattered slots are used when the store holds this many times what lives. */
 #define EM_SPACIOUS 3u
 
-/* The slots that one child may still read: a bitmap as of its fork. */
-struct pinned {
-	int fd; /* + 1; 0: free */
-	size_t words;
-	uint64_t *map;
+/* The slots that some children, made one after the other, may still read. */
+struct group {
+	uint64_t first, last; /* children */
+	uint64_t words;
+	uint64_t *map;        /* of slots */
 };
 
 static struct {
@@ -32,8 +31,10 @@ static struct {
 	uint64_t barren;            /* words looked at since a free one was found */
 	_Atomic uint64_t live;
 	uint64_t full_until_ns;     /* the store could not grow: not tried before */
-	struct pinned children[EM_CHILDREN_MAX];
-	unsigned int child_count;
+	struct group groups[EM_GROUPS_MAX]; /* in the order of their children */
+	unsigned int group_count;
+	struct group forever;       /* of children that cannot be watched */
+	uint64_t abandoned;         /* words below are never handed out again */
 	uint64_t next_poll_ns;
 } slots;
 
@@ -52,6 +53,8 @@ static uint64_t taken_bits(uint64_t word)
 {
 	uint64_t bits = atomic_load_explicit(&slots.used[word], memory_order_acquire);
 
+	if (em_unlikely(word < slots.abandoned))
+		return ~0ull;
 	return slots.pinned ? bits | slots.pinned[word] : bits;
 }
 
@@ -193,32 +196,34 @@ void em_slot_give(em_slot slot)
 
 /* ---- children -------------------------------------------------------- */
 
+static void pin_union(const struct group *g)
+{
+	for (uint64_t w = 0; w < g->words; w++)
+		slots.pinned[w] |= g->map[w];
+}
+
 static void unite(void)
 {
-	if (slots.pinned)
-		memset(slots.pinned, 0, slots.words * 8);
-	for (unsigned int i = 0; i < EM_CHILDREN_MAX; i++) {
-		struct pinned *c = &slots.children[i];
-		for (size_t w = 0; c->fd && w < c->words; w++)
-			slots.pinned[w] |= c->map[w];
-	}
+	memset(slots.pinned, 0, slots.words * 8);
+	for (unsigned int i = 0; i < slots.group_count; i++)
+		pin_union(&slots.groups[i]);
+	pin_union(&slots.forever);
 	slots.barren = 0;
 }
 
-static void unpin(struct pinned *c)
+static void drop_map(struct group *g)
 {
-	em_sys_close(c->fd - 1);
-	em_sys_dealloc(c->map, em_max(c->words * 8, 1));
-	*c = (struct pinned){ 0, 0, NULL };
-	slots.child_count--;
+	if (g->map)
+		em_sys_dealloc(g->map, em_max(g->words * 8, 1));
+	*g = (struct group){ .map = NULL };
 }
 
-/* The pipe's other end closes when the child has exec'ed or died. */
-static bool child_is_gone(const struct pinned *c)
+static void remove_group(unsigned int i)
 {
-	struct pollfd p = { c->fd - 1, POLLIN, 0 };
-
-	return em_syscall(SYS_poll, (long)&p, 1, 0, 0, 0, 0) > 0;
+	drop_map(&slots.groups[i]);
+	slots.group_count--;
+	memmove(&slots.groups[i], &slots.groups[i + 1],
+		(slots.group_count - i) * sizeof(struct group));
 }
 
 static void drop_dead_children(void)
@@ -226,65 +231,104 @@ static void drop_dead_children(void)
 	bool changed = false;
 	uint64_t now;
 
-	if (em_likely(!slots.child_count))
+	if (em_likely(!slots.group_count))
 		return;
 	now = em_sys_now_ns();
 	if (now < slots.next_poll_ns)
 		return;
-	slots.next_poll_ns = now + 10000000u;
-	for (unsigned int i = 0; i < EM_CHILDREN_MAX; i++) {
-		struct pinned *c = &slots.children[i];
-		if (c->fd && child_is_gone(c)) {
-			unpin(c);
+	slots.next_poll_ns = now + EM_POLL_NS;
+	for (unsigned int i = slots.group_count; i-- > 0;)
+		if (!em_watch_any(slots.groups[i].first, slots.groups[i].last)) {
+			remove_group(i);
 			changed = true;
 		}
-	}
 	if (changed)
 		unite();
 }
 
-static struct pinned *free_child(void)
+/* The slots of b are added to those of a, which has room for them. */
+static void merge_maps(struct group *a, struct group *b)
 {
-	for (unsigned int i = 0; i < EM_CHILDREN_MAX; i++)
-		if (!slots.children[i].fd)
-			return &slots.children[i];
-	return NULL;
+	for (uint64_t w = 0; w < b->words; w++)
+		a->map[w] |= b->map[w];
+	drop_map(b);
 }
 
-int em_slots_pin(int fd)
+static uint64_t children_in(unsigned int i)
 {
-	struct pinned *c;
+	return slots.groups[i].last - slots.groups[i].first + 1;
+}
+
+/* Makes room by joining the two neighbours that have the fewest children. */
+static void join_groups(void)
+{
+	unsigned int best = 0;
+
+	for (unsigned int i = 1; i + 1 < slots.group_count; i++)
+		if (children_in(i) + children_in(i + 1) <
+		    children_in(best) + children_in(best + 1))
+			best = i;
+	struct group *a = &slots.groups[best], *b = a + 1;
+	b->first = a->first;
+	merge_maps(b, a); /* the later one knows of more slots */
+	remove_group(best);
+}
+
+/* What is in use now, as a group; its map is NULL when there is no memory. */
+static struct group used_now(void)
+{
+	struct group g = { .words = slots.words,
+			   .map = em_sys_alloc(em_max(slots.words * 8, 1)) };
+
+	for (uint64_t w = 0; g.map && w < g.words; w++)
+		g.map[w] = atomic_load(&slots.used[w]);
+	return g;
+}
+
+/* Nothing that the store has now is used again by this process. */
+static void abandon_all(void)
+{
+	slots.abandoned = slots.words;
+	em_log_once("fork: no memory to remember which pages of the store the child "
+		    "needs; %lu pages are not used again",
+		    (unsigned long)slots.abandoned * 64);
+}
+
+void em_slots_pin(uint64_t child)
+{
+	struct group g;
 
 	slots.next_poll_ns = 0;
 	drop_dead_children();
-	c = free_child();
 	if (!slots.pinned)
 		slots.pinned = em_sys_alloc(EM_SLOTS_MAX / 8);
-	if (!c || !slots.pinned)
-		return -EAGAIN;
-	c->map = em_sys_alloc(em_max(slots.words * 8, 1));
-	if (!c->map)
-		return -ENOMEM;
-	c->words = slots.words;
-	for (uint64_t w = 0; w < slots.words; w++) {
-		c->map[w] = atomic_load(&slots.used[w]);
-		slots.pinned[w] |= c->map[w];
+	g = used_now();
+	if (!slots.pinned || !g.map) {
+		abandon_all();
+		return;
 	}
-	c->fd = fd + 1;
-	slots.child_count++;
-	return 0;
+	pin_union(&g);
+	if (child == EM_CHILD_UNWATCHED) {
+		merge_maps(&g, &slots.forever);
+		slots.forever = g;
+		return;
+	}
+	if (slots.group_count == EM_GROUPS_MAX)
+		join_groups();
+	g.first = g.last = child;
+	slots.groups[slots.group_count++] = g;
 }
 
 void em_slots_forked(void)
 {
-	for (unsigned int i = 0; i < EM_CHILDREN_MAX; i++)
-		if (slots.children[i].fd)
-			unpin(&slots.children[i]);
+	while (slots.group_count)
+		remove_group(slots.group_count - 1);
+	drop_map(&slots.forever);
 	for (uint64_t w = 0; w < slots.words; w++)
 		atomic_store_explicit(&slots.used[w], 0, memory_order_relaxed);
 	if (slots.pinned)
 		memset(slots.pinned, 0, slots.words * 8);
-	slots.words = slots.cursor = slots.barren = 0;
+	slots.words = slots.cursor = slots.barren = slots.abandoned = 0;
 	slots.live = 0;
 	slots.full_until_ns = 0;
 }

@@ -11,7 +11,9 @@
  *
  * Fork: a living child may read any slot that was in use when it was made, so
  * these are not handed out again until the child is gone, even if the parent
- * gives them back (em_slots_pin).
+ * gives them back (em_slots_pin). Children are remembered in a few groups, each
+ * with a bitmap; when there are more children than groups, neighbours in time
+ * share one, and their slots are free when the last of them is gone.
  */
 #ifndef EM_SLOTS_H
 #define EM_SLOTS_H
@@ -31,11 +33,12 @@ void em_slot_give(em_slot slot);
 uint64_t em_slots_used(void);
 
 /*
- * Keeps all slots now in use until fd, the reading end of a pipe whose other
- * end the child alone holds, says that the child is gone. Before the fork.
- * Returns 0 or -errno.
+ * Keeps all slots now in use until the child with this number (watch.h) is
+ * gone; EM_CHILD_UNWATCHED: for ever. Without memory for a bitmap everything
+ * that the store has now is kept for ever. Reclaim lock.
  */
-int em_slots_pin(int fd);
+#define EM_CHILD_UNWATCHED UINT64_MAX
+void em_slots_pin(uint64_t child);
 /* In the child: nothing of our own file is in use. */
 void em_slots_forked(void);
 

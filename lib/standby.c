@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "standby.h"
 #include "log.h"
+#include "policy.h"
 #include "slots.h"
 #include "stats.h"
 #include "store.h"
@@ -17,6 +18,7 @@
 static struct {
 	char *memory;
 	bool registered;
+	bool inherited;      /* by the fork under way */
 	unsigned int cluster_pages;
 	uint32_t count;
 	uint32_t next;       /* whose turn it is */
@@ -53,6 +55,7 @@ int em_standby_init(uint64_t pages, unsigned int granule_pages, bool registered)
 	standby.clusters = em_sys_alloc(standby.count * sizeof(struct em_cluster));
 	if (!standby.memory || !standby.clusters)
 		return -ENOMEM;
+	em_sys_inherit(standby.memory, memory_bytes(), false);
 	standby.registered = registered;
 	em_gauge(&em_segment->buffer_pages, (uint64_t)standby.count * size);
 	return registered ? em_sys_uffd_register((uintptr_t)standby.memory,
@@ -283,23 +286,68 @@ void em_cluster_cancel(struct em_cluster *c)
 	standby.next = (uint32_t)(c - standby.clusters);
 }
 
-/*
- * Nothing is under way: fork drained it. What is still STANDBY is in the
- * parent's store, and the words know where.
- */
-void em_standby_forked(void)
+/* ---- fork ------------------------------------------------------------ */
+
+void em_standby_fork_prepare(void)
 {
+	em_standby_drain();
+	for (uint32_t i = 0; i < standby.count; i++)
+		standby.inherited |= standby.clusters[i].state == EM_CLUSTER_FAILED;
+	if (standby.inherited)
+		em_sys_inherit(standby.memory, memory_bytes(), true);
+}
+
+void em_standby_fork_parent(void)
+{
+	if (standby.inherited)
+		em_sys_inherit(standby.memory, memory_bytes(), false);
+	standby.inherited = false;
+}
+
+/* A page that exists nowhere but in its buffer goes back to its place. */
+static int restore_page(uint64_t page, int64_t buffer)
+{
+	uint64_t w = em_page_load(page);
+
+	if (EM_WORD_STATE(w) != EM_PAGE_STANDBY || em_word_buffer(w) != buffer)
+		return 0;
+	long n = em_sys_copy_in(em_page_addr(page), em_buffer_memory(buffer),
+				EM_PAGE_BYTES, false);
+	if (n < 0)
+		return (int)n;
+	em_page_set(page, em_word_make(EM_PAGE_RESIDENT, EM_SLOT_NONE, -1, false));
+	em_policy_tell((uint32_t)em_granule_of(page), EM_UNIT_FIRST);
+	return 0;
+}
+
+static int restore_failed(const struct em_cluster *c)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < c->dirty && ret == 0; i++)
+		ret = restore_page(ENTRY_PAGE(atomic_load(&c->entries[i])),
+				   em_cluster_buffer(c, i));
+	return ret;
+}
+
+int em_standby_forked(void)
+{
+	int ret = 0;
+
 	for (uint32_t i = 0; i < standby.count; i++) {
 		struct em_cluster *c = &standby.clusters[i];
-		for (uint32_t k = 0; k < c->count; k++)
-			retire_page(ENTRY_PAGE(atomic_load(&c->entries[k])),
-				    em_cluster_buffer(c, k));
+		if (c->state == EM_CLUSTER_FAILED && ret == 0)
+			ret = restore_failed(c);
 		c->count = c->dirty = 0;
 		c->state = EM_CLUSTER_FREE;
 	}
-	if (!standby.registered)
-		return;
-	/* MOVE wants its destination empty; the contents are in the store. */
-	em_sys_discard((uintptr_t)standby.memory, memory_bytes());
-	em_sys_uffd_register((uintptr_t)standby.memory, memory_bytes());
+	if (standby.inherited) /* MOVE wants its destination empty */
+		em_sys_discard((uintptr_t)standby.memory, memory_bytes());
+	else if (ret == 0)
+		ret = em_sys_alloc_at(standby.memory, memory_bytes());
+	em_sys_inherit(standby.memory, memory_bytes(), false);
+	standby.inherited = false;
+	if (ret == 0 && standby.registered)
+		ret = em_sys_uffd_register((uintptr_t)standby.memory, memory_bytes());
+	return ret;
 }

@@ -49,8 +49,15 @@ struct em_cluster {
  * registered: make the buffers a destination for UFFDIO_MOVE. 0 or -errno.
  */
 int em_standby_init(uint64_t pages, unsigned int granule_pages, bool registered);
-/* In a forked child: everything in the buffers is in the parent's store. */
-void em_standby_forked(void);
+/*
+ * Around fork. prepare: waits until no write is under way. The buffers are not
+ * inherited, since all that is in them is in the store, too; but for clusters
+ * that cannot be written: the child gets these pages back as residents.
+ * forked: in the child, with the window registered. 0 or -errno. EM_BLOCKS
+ */
+void em_standby_fork_prepare(void);
+void em_standby_fork_parent(void);
+int em_standby_forked(void);
 
 /* Pages that one cluster takes. */
 unsigned int em_cluster_pages(void);
@@ -74,7 +81,7 @@ void em_cluster_submit(struct em_cluster *c, uint32_t count, uint32_t dirty);
 void em_cluster_cancel(struct em_cluster *c);
 /* Takes note of writes that have ended. */
 void em_standby_reap(bool wait);
-/* Waits until no write is under way. For fork. EM_BLOCKS */
+/* Waits until no write is under way. EM_BLOCKS */
 void em_standby_drain(void);
 
 /* ---- for who owns a page ---------------------------------------------- */

@@ -40,17 +40,20 @@ int em_stats_init(void)
  */
 void em_stats_forked(void)
 {
-	int parents = segment_fd;
 	struct em_segment *s;
 
-	if (parents < 0) {
-		memset(&early.shards, 0, sizeof(early.shards));
+	memset(&early.shards, 0, sizeof(early.shards));
+	if (segment_fd < 0)
 		return;
-	}
+	em_sys_pread(segment_fd, &early, offsetof(struct em_segment, shards), 0);
+	em_sys_close(segment_fd); /* first: there may be no other number free */
+	segment_fd = -1;
+	em_segment = &early;
 	s = make_segment();
-	em_segment = s ? s : &early;
-	em_sys_pread(parents, em_segment, offsetof(struct em_segment, shards), 0);
-	em_sys_close(parents);
+	if (!s)
+		return;
+	memcpy(s, &early, offsetof(struct em_segment, shards));
+	em_segment = s;
 }
 
 struct em_counters *em_stats(void)

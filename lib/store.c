@@ -2,6 +2,7 @@
 #include "store.h"
 #include "log.h"
 #include "stats.h"
+#include "sys.h"
 #include "stores/stores.h"
 #include <errno.h>
 #include <string.h>
@@ -16,6 +17,7 @@ static struct {
 	bool is_open;
 	int open_error;
 	unsigned int own_file;
+	int watched[EM_SLOT_FILES]; /* + 1; see em_store_forked */
 } store;
 
 const struct em_store_ops *em_store_find(const char *type)
@@ -45,19 +47,31 @@ int em_store_ensure_open(void)
 	return store.open_error;
 }
 
-int em_store_forked(void)
+void em_store_keep(uint64_t keep)
 {
-	int ret = 0;
+	for (unsigned int n = 0; n < EM_SLOT_FILES; n++)
+		if (store.watched[n] && !(keep >> n & 1)) {
+			em_sys_close(store.watched[n] - 1);
+			store.watched[n] = 0;
+		}
+	store.ops->forked(store.own_file, keep);
+}
 
+int em_store_forked(uint64_t keep, int watched)
+{
+	unsigned int own = 0;
+
+	if (watched >= 0)
+		store.watched[store.own_file] = watched + 1;
 	store.open_error = 0;
-	if (!store.is_open)
-		return 0;
-	if (store.own_file + 1 >= EM_SLOT_FILES)
-		return -EAGAIN;
-	ret = store.ops->forked();
 	store.is_open = false;
-	store.own_file++;
-	return ret;
+	while (own < EM_SLOT_FILES && keep >> own & 1)
+		own++;
+	if (own == EM_SLOT_FILES)
+		return -EAGAIN;
+	store.own_file = own;
+	em_store_keep(keep);
+	return 0;
 }
 
 unsigned int em_store_own_file(void) { return store.own_file; }

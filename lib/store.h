@@ -46,8 +46,13 @@ struct em_store_ops {
 	int (*submit)(uint64_t slot, const void *buf, size_t count, uint64_t token);
 	/* Collects up to max ended writes; waits for one if wait is set. */
 	size_t (*reap)(struct em_store_done *done, size_t max, bool wait);
-	/* In a forked child: the parent's store becomes an ancestor's. 0 or -errno. */
-	int (*forked)(void);
+	/*
+	 * In a forked child: nothing is under way, its own store is not open yet
+	 * and has number `own`; of those of ancestors only the ones in `keep`, a
+	 * bit for each number, will be read again. Also called when one of them
+	 * has been emptied.
+	 */
+	void (*forked)(unsigned int own, uint64_t keep);
 };
 
 /* "file"; NULL when there is none of that name. */
@@ -58,7 +63,14 @@ const struct em_store_ops *em_store_find(const char *type);
  * store, so that a program that fits its limit leaves no trace anywhere.
  */
 int em_store_init(const struct em_config *cfg);
-int em_store_forked(void);
+/*
+ * In a forked child. keep: a bit for each file in which it has pages; the
+ * others are closed. watched: the descriptor that tells the parent that the
+ * child needs its file, or -1. -EAGAIN when no number is left for its own file.
+ */
+int em_store_forked(uint64_t keep, int watched);
+/* Closes ancestors' files but for those in keep. */
+void em_store_keep(uint64_t keep);
 /* Opens the store if that has not been done. Reclaim lock. 0 or -errno. */
 int em_store_ensure_open(void);
 
@@ -68,7 +80,7 @@ int em_store_submit(em_slot slot, const void *buf, size_t count, uint64_t token)
 size_t em_store_reap(struct em_store_done *done, size_t max, bool wait);
 int em_store_grow(uint64_t pages);
 
-/* Which file number our own store has: how many forks deep this process is. */
+/* Which file number our own store has. */
 unsigned int em_store_own_file(void);
 /* Slots that the store may have at most. */
 uint64_t em_store_max_pages(void);

@@ -26,12 +26,14 @@
  * that count on small numbers or close everything they do not know. */
 #define EM_FD_FLOOR 700
 #define EM_FDS_MAX 512
+#define EM_SPARES 3
 
 static struct {
 	int uffd;
 	int pidfd;  /* or PIDFD_SELF_THREAD */
 	int mem;    /* /proc/self/mem, opened when first needed; 0 before */
-	bool vector_drop;
+	bool vector_drop, probed;
+	int spares[EM_SPARES];         /* descriptor + 1, or 0 */
 	_Atomic int lowest;            /* none of ours is below this */
 	_Atomic int owned[EM_FDS_MAX]; /* descriptor + 1, or 0 */
 } sys = { .uffd = -1, .pidfd = -1, .lowest = INT_MAX };
@@ -90,21 +92,58 @@ int em_sys_close(int fd)
 	return (int)CALL1(SYS_close, fd);
 }
 
-int em_sys_raise_fd(int fd)
+static int fd_floor(void)
 {
 	struct rlimit lim;
-	int floor = EM_FD_FLOOR;
 
 	if (CALL4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &lim) == 0 &&
 	    lim.rlim_cur < EM_FD_FLOOR + 64)
-		floor = lim.rlim_cur > 128 ? (int)lim.rlim_cur - 64 : 3;
-	long up = CALL3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, floor);
+		return lim.rlim_cur > 128 ? (int)lim.rlim_cur - 64 : 3;
+	return EM_FD_FLOOR;
+}
+
+int em_sys_raise_fd(int fd)
+{
+	long up = CALL3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd_floor());
+
 	if (up >= 0) {
 		CALL1(SYS_close, fd);
 		fd = (int)up;
 	}
 	own_fd(fd);
 	return fd;
+}
+
+/* Which descriptor a spare is a copy of does not matter. */
+bool em_sys_keep_spares(void)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < EM_SPARES; i++) {
+		if (sys.spares[i])
+			continue;
+		long fd = CALL3(SYS_fcntl, sys.uffd, F_DUPFD_CLOEXEC, fd_floor());
+		if (fd >= 0) {
+			own_fd((int)fd);
+			sys.spares[i] = (int)fd + 1;
+		}
+		all &= fd >= 0;
+	}
+	return all;
+}
+
+bool em_sys_spend_spares(void)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < EM_SPARES; i++) {
+		if (!sys.spares[i])
+			continue;
+		em_sys_close(sys.spares[i] - 1);
+		sys.spares[i] = 0;
+		any = true;
+	}
+	return any;
 }
 
 int em_sys_place_stub(uintptr_t addr)
@@ -189,7 +228,11 @@ int em_sys_uffd_open(struct em_sys_features *features)
 	}
 	sys.uffd = em_sys_raise_fd(fd);
 	CALL3(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
-	sys.vector_drop = features->vector_drop = probe_vector_drop();
+	/* What was found once still holds after fork, but for a pidfd. */
+	if (!sys.probed || sys.pidfd == -1)
+		sys.vector_drop = probe_vector_drop();
+	sys.probed = true;
+	features->vector_drop = sys.vector_drop;
 	return 0;
 }
 
@@ -322,6 +365,20 @@ void em_sys_dealloc(void *p, size_t bytes)
 	CALL2(SYS_munmap, p, bytes);
 }
 
+int em_sys_alloc_at(void *p, size_t bytes)
+{
+	long ret = CALL6(SYS_mmap, p, bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+			 MAP_FIXED_NOREPLACE, -1, 0);
+
+	return ret < 0 && ret > -4096 ? (int)ret : 0;
+}
+
+void em_sys_inherit(void *p, size_t bytes, bool on)
+{
+	CALL3(SYS_madvise, p, bytes, on ? MADV_DOFORK : MADV_DONTFORK);
+}
+
 int em_sys_reserve(uintptr_t addr, size_t bytes)
 {
 	long p = CALL6(SYS_mmap, addr, bytes, PROT_NONE,
@@ -427,10 +484,13 @@ void em_sys_forked(void)
 {
 	if (sys.uffd >= 0)
 		em_sys_close(sys.uffd);
-	if (sys.pidfd >= 0)
+	em_sys_spend_spares();
+	if (sys.pidfd >= 0) {
 		em_sys_close(sys.pidfd);
+		sys.pidfd = -1;
+	}
 	if (sys.mem > 0)
 		em_sys_close(sys.mem);
-	sys.uffd = sys.pidfd = -1;
+	sys.uffd = -1;
 	sys.mem = 0;
 }

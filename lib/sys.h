@@ -52,6 +52,10 @@ int em_sys_peek(void *dst, uintptr_t src, size_t bytes);
 /* Anonymous memory of the library's own, zeroed, never managed; NULL if none. */
 void *em_sys_alloc(size_t bytes);
 void em_sys_dealloc(void *p, size_t bytes);
+/* The same exactly there, where nothing is. 0 or -errno. */
+int em_sys_alloc_at(void *p, size_t bytes);
+/* Whether a child of fork gets this memory; off: nothing is there in the child. */
+void em_sys_inherit(void *p, size_t bytes, bool on);
 int em_sys_reserve(uintptr_t addr, size_t bytes); /* PROT_NONE, exactly there */
 int em_sys_protect(uintptr_t addr, size_t bytes, int prot);
 int em_sys_discard(uintptr_t addr, size_t bytes); /* MADV_DONTNEED */
@@ -78,6 +82,13 @@ void em_sys_restore_signals(const sigset_t *old);
 
 /* After fork, in the child: forget descriptors that belong to the parent. */
 void em_sys_forked(void);
+/*
+ * A few descriptors are held back for fork, which must not fail because the
+ * program has used up all others. keep: makes sure that they are there; false
+ * when they cannot be had. spend: closes them; false when there were none.
+ */
+bool em_sys_keep_spares(void);
+bool em_sys_spend_spares(void);
 /* Whether fd is one of ours, which the program must not close. */
 bool em_sys_owns_fd(int fd);
 /* Our lowest descriptor from first on, or -1. */

@@ -64,48 +64,85 @@ int em_window_init(unsigned int granule_pages)
 	return 0;
 }
 
-/* Copies [off, off + bytes) of the parent's table into the child's. */
-static int copy_table(int from, uint64_t off, size_t bytes)
+/* Writes [off, off + bytes) of the tables to the same place in a file. */
+static int copy_table(int to, uint64_t off, size_t bytes)
 {
-	long n = em_sys_pread(from, (void *)(EM_TABLE_BASE + off), bytes, off);
-
-	return n == (long)bytes ? 0 : n < 0 ? (int)n : -EIO;
+	while (bytes) {
+		long n = em_sys_pwrite(to, (void *)(EM_TABLE_BASE + off), bytes, off);
+		if (n <= 0 && n != -EINTR)
+			return n < 0 ? (int)n : -EIO;
+		off += n > 0 ? (uint64_t)n : 0;
+		bytes -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
 }
 
-static int copy_blocks(int from)
+/* The run of touched blocks at or after b: its start and length; false: none. */
+static bool next_run(uint64_t *b, uint64_t *count)
 {
-	const size_t granules = EM_BLOCK_PAGES >> window.granule_shift;
 	uint64_t blocks = em_table->block_count;
-	int ret = copy_table(from, EM_TABLE_BLOCKS, blocks * sizeof(uint32_t));
-	for (uint64_t b = 0; b < blocks && ret == 0; b++) {
-		if (!em_blocks[b])
-			continue;
-		ret = copy_table(from, EM_TABLE_PAGES +
-				 b * EM_BLOCK_PAGES * sizeof(em_word),
-				 EM_BLOCK_PAGES * sizeof(em_word));
+
+	*b += *count;
+	while (*b < blocks && !em_blocks[*b])
+		++*b;
+	*count = 0;
+	while (*b + *count < blocks && em_blocks[*b + *count])
+		++*count;
+	return *count;
+}
+
+static uint64_t pages_offset(uint64_t block)
+{
+	return EM_TABLE_PAGES + block * EM_BLOCK_PAGES * sizeof(em_word);
+}
+
+static uint64_t granules_offset(uint64_t block)
+{
+	return EM_TABLE_GRANULES +
+	       (block * EM_BLOCK_PAGES >> window.granule_shift) * sizeof(uint32_t);
+}
+
+static int copy_blocks(int to)
+{
+	uint64_t b = 0, n = 0;
+	int ret = copy_table(to, EM_TABLE_BLOCKS, em_table->block_count * sizeof(uint32_t));
+
+	while (ret == 0 && next_run(&b, &n)) {
+		ret = copy_table(to, pages_offset(b), pages_offset(b + n) - pages_offset(b));
 		if (ret == 0)
-			ret = copy_table(from, EM_TABLE_GRANULES +
-					 b * granules * sizeof(uint32_t),
-					 granules * sizeof(uint32_t));
+			ret = copy_table(to, granules_offset(b),
+					 granules_offset(b + n) - granules_offset(b));
 	}
 	return ret;
 }
 
-int em_window_forked(void)
+int em_window_copy(void)
 {
-	int from = window.table_fd;
+	int to = em_shm_create(EM_TABLE_NAME, EM_TABLE_BYTES);
+	int ret = to < 0 ? to : copy_table(to, 0, sizeof(struct em_table_header));
+
+	if (ret == 0)
+		ret = copy_table(to, EM_TABLE_REGIONS,
+				 em_table->region_count * sizeof(struct em_region));
+	if (ret == 0)
+		ret = copy_blocks(to);
+	if (ret == 0)
+		return to;
+	if (to >= 0)
+		em_sys_close(to);
+	return ret;
+}
+
+int em_window_forked(int copy)
+{
 	int ret;
 
-	window.table_fd = em_shm_create(EM_TABLE_NAME, EM_TABLE_BYTES);
-	ret = em_shm_map(window.table_fd, EM_TABLE_BASE, EM_TABLE_BYTES);
-	if (ret == 0)
-		ret = copy_table(from, 0, sizeof(struct em_table_header));
-	if (ret == 0)
-		ret = copy_table(from, EM_TABLE_REGIONS,
-				 em_table->region_count *
-				 sizeof(struct em_region));
-	if (ret == 0)
-		ret = copy_blocks(from);
-	em_sys_close(from);
+	em_sys_close(window.table_fd);
+	window.table_fd = copy;
+	ret = em_shm_map(copy, EM_TABLE_BASE, EM_TABLE_BYTES);
+	/* All of it is looked at in a moment: map it in one go, if that works. */
+	for (uint64_t b = 0, n = 0; ret == 0 && next_run(&b, &n);)
+		em_shm_populate(EM_TABLE_BASE + pages_offset(b),
+				pages_offset(b + n) - pages_offset(b));
 	return ret < 0 ? ret : em_sys_uffd_register(EM_WINDOW_BASE, window.bytes);
 }

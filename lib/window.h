@@ -16,7 +16,7 @@
  *
  * The tables are shared memory, so that `extmem dump` reads them without
  * stopping the program; after a fork the child gets a copy of its own
- * (em_window_forked). They cost 8 bytes a page plus 4 a granule, and only for
+ * (em_window_copy). They cost 8 bytes a page plus 4 a granule, and only for
  * blocks of 2 MiB in which a page was ever touched.
  */
 #ifndef EM_WINDOW_H
@@ -56,10 +56,15 @@ size_t em_window_bytes(void);
  */
 int em_window_init(unsigned int granule_pages);
 /*
- * In a forked child: gives it tables of its own with the parent's contents,
- * and registers the window with the child's userfaultfd. 0 or -errno.
+ * Before a fork, while nothing changes: a memory file with a copy of the
+ * tables for the child. Its descriptor or -errno.
  */
-int em_window_forked(void);
+int em_window_copy(void);
+/*
+ * In a forked child: makes that copy its tables, and registers the window
+ * with the child's userfaultfd. 0 or -errno.
+ */
+int em_window_forked(int copy);
 
 /* log2 of the pages of a granule. */
 unsigned int em_granule_shift(void);

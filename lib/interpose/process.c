@@ -2,14 +2,15 @@
  *
  * fork, exec and their kin.
  *
- * fork is caught by pthread_atfork, because libc forks inside itself as well
- * (daemon, forkpty). Where a new program is started, the strings it is started
+ * Where a new program is started, the strings it is started
  * with must be there when the kernel reads them: they are brought in, and the
  * call is made again in the unlikely case that one left in between; no hazard
  * is published, since after vfork nobody would take it back.
  */
 #include "fault.h"
+#include "fork.h"
 #include "interpose.h"
+#include "sys.h"
 #include "window.h"
 #include <alloca.h>
 #include <pthread.h>
@@ -22,23 +23,82 @@
 
 #define EM_EXEC_TRIES 100
 
+/* ---- fork ------------------------------------------------------------- */
+
+/*
+ * fork is caught by handlers as pthread_atfork makes them, because libc forks
+ * inside itself as well (daemon, forkpty). Ours are registered before anybody
+ * else's, in front of the very first: so prepare runs after all others. The
+ * allocator's takes its locks there, whose holders may be waiting for ours.
+ */
+static bool forking; /* between prepare and the end; the locks guard it */
+
+static void prepare(void)
+{
+	if (em_core_active()) {
+		em_fork_prepare();
+		forking = true;
+	}
+}
+
+static void in_parent(void)
+{
+	if (forking) {
+		forking = false;
+		em_fork_parent();
+	}
+}
+
+static void in_child(void)
+{
+	if (forking) {
+		forking = false;
+		em_fork_child();
+	}
+}
+
+int __register_atfork(void (*)(void), void (*)(void), void (*)(void), void *);
+
+static void register_ours(void)
+{
+	EM_REAL(__register_atfork)(prepare, in_parent, in_child, NULL);
+}
+
+EM_EXPORT int __register_atfork(void (*before)(void), void (*parent)(void),
+				void (*child)(void), void *dso)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, register_ours);
+	return EM_REAL(__register_atfork)(before, parent, child, dso);
+}
+
+/* Another library has registered nothing yet: a handler that does nothing. */
 void em_process_start(void)
 {
-	pthread_atfork(em_core_fork_prepare, em_core_fork_parent, em_core_fork_child);
+	__register_atfork(NULL, NULL, NULL, NULL);
+}
+
+/* When descriptors are so scarce that a child could not have its own. */
+EM_EXPORT pid_t fork(void)
+{
+	if (em_core_active() && !em_sys_keep_spares()) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return EM_REAL(fork)();
 }
 
 EM_EXPORT pid_t _Fork(void)
 {
 	pid_t pid;
 
-	if (!em_core_active())
-		return EM_REAL(_Fork)();
-	em_core_fork_prepare();
+	prepare();
 	pid = EM_REAL(_Fork)();
 	if (pid == 0)
-		em_core_fork_child();
+		in_child();
 	else
-		em_core_fork_parent();
+		in_parent();
 	return pid;
 }
 

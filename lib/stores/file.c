@@ -76,6 +76,7 @@ static void start_ring(void)
 	}
 	file.ring.ring_fd = em_sys_raise_fd(file.ring.ring_fd);
 	file.ring.enter_ring_fd = file.ring.ring_fd;
+	io_uring_ring_dontfork(&file.ring);
 	file.has_ring = true;
 }
 
@@ -217,7 +218,7 @@ static size_t file_reap(struct em_store_done *done, size_t max, bool wait)
 }
 
 /* The ring belongs to the parent; nothing is under way in it (fork.c). */
-static int file_forked(void)
+static void leave_ring(void)
 {
 	if (file.has_ring) {
 		em_sys_close(file.ring.ring_fd);
@@ -226,8 +227,18 @@ static int file_forked(void)
 	file.has_ring = false;
 	file.in_flight = 0;
 	file.sync_count = 0;
-	file.own++;
-	return 0;
+}
+
+static void file_forked(unsigned int own, uint64_t keep)
+{
+	for (unsigned int n = 0; n < EM_SLOT_FILES; n++)
+		if (file.fds[n] && !(keep >> n & 1)) {
+			em_sys_close(file.fds[n] - 1);
+			file.fds[n] = 0;
+		}
+	if (!file.fds[own])
+		leave_ring();
+	file.own = own;
 }
 
 const struct em_store_ops em_store_file = {

@@ -538,6 +538,19 @@ void em_sys_dealloc(void *p, size_t bytes)
 	munmap(p, bytes);
 }
 
+int em_sys_alloc_at(void *p, size_t bytes)
+{
+	(void)bytes;
+	die("the fake kernel has no fork", (uintptr_t)p);
+}
+
+void em_sys_inherit(void *p, size_t bytes, bool on)
+{
+	(void)p;
+	(void)bytes;
+	(void)on;
+}
+
 int em_sys_reserve(uintptr_t addr, size_t bytes)
 {
 	if (bytes > fake.address_space)
@@ -667,6 +680,9 @@ void em_sys_restore_signals(const sigset_t *old)
 {
 	pthread_sigmask(SIG_SETMASK, old, NULL);
 }
+
+bool em_sys_keep_spares(void) { return true; }
+bool em_sys_spend_spares(void) { return false; }
 
 void em_sys_forked(void)
 {

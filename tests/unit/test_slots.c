@@ -4,6 +4,7 @@
  */
 #include "world.h"
 #include "store.h"
+#include "watch.h"
 
 #define STEP 16384u /* slots that the store grows by at first */
 
@@ -205,33 +206,93 @@ static size_t take_all(em_slot *first)
 	return total;
 }
 
+/* A child that lives until its descriptor is closed. */
+static int new_child(void)
+{
+	uint64_t number = 0;
+	int fd = em_watch_add(&number);
+
+	if (fd < 0)
+		ok(false, "a child can be watched: error %d", -fd);
+	em_slots_pin(number);
+	return fd;
+}
+
+static void child_ends(int fd)
+{
+	close(fd);
+	usleep(20000); /* it is looked for a hundred times a second */
+}
+
 static void pinned(const void *arg)
 {
-	int child[2], other[2];
+	int child, other;
 	em_slot first = 0, s = 0;
 
 	(void)arg;
 	start_slots(256);
-	if (pipe(child) < 0 || pipe(other) < 0)
-		ok(false, "pipes");
 	is_int(em_slots_take(64, &first), 64, "64 slots are in use");
-	is_int(em_slots_pin(child[0]), 0, "when a child is made");
+	child = new_child();
 	give(first, 64);
-	is_int(em_slots_used(), 0, "the parent gives them back");
+	is_int(em_slots_used(), 0, "the parent of a child gives them back");
 	is_int(take_all(&s), 192, "only the other ones are handed out");
 	is_int(s - first, 64, "behind those of the child");
-	is_int(em_slots_pin(other[0]), 0, "a second child sees these");
+	other = new_child();
 	give(s, 192);
-	is_int(take_all(&s), 0, "now all are pinned by one or the other");
-	close(child[1]);
-	usleep(20000);
+	is_int(take_all(&s), 0, "now all are pinned by one child or the other");
+	child_ends(child);
 	is_int(take_all(&s), 64, "the first child is gone: its slots are free");
 	is_int(s, first, "and no other");
 	usleep(20000);
 	is_int(take_all(&s), 0, "the second still lives");
-	close(other[1]);
-	usleep(20000);
+	child_ends(other);
 	is_int(take_all(&s), 192, "and then does not");
+}
+
+#define CROWD 200
+
+/* More children than there are groups; each saw one slot that was then freed. */
+static void crowd(const void *arg)
+{
+	static int fds[CROWD];
+	static em_slot slot[CROWD];
+	em_slot s;
+	size_t wrong = 0;
+
+	(void)arg;
+	start_slots(256);
+	for (int i = 0; i < CROWD; i++) {
+		wrong += em_slots_take(1, &slot[i]) != 1;
+		fds[i] = new_child();
+		em_slot_give(slot[i]);
+	}
+	is_int(wrong, 0, "as many slots as children");
+	is_int(take_all(&s), 256 - CROWD, "none is free while its child lives");
+	for (int i = 0; i < CROWD; i++)
+		if (i != CROWD / 2)
+			close(fds[i]);
+	usleep(20000);
+	size_t back = take_all(&s);
+	ok(back > CROWD / 2 && back < CROWD, "when all but one are gone most are free: %zu",
+	   back);
+	child_ends(fds[CROWD / 2]);
+	is_int(take_all(&s), CROWD - back, "and in the end all");
+}
+
+static void unwatched(const void *arg)
+{
+	em_slot first = 0, s;
+
+	(void)arg;
+	start_slots(256);
+	em_slots_take(64, &first);
+	em_slots_pin(EM_CHILD_UNWATCHED);
+	give(first, 64);
+	em_slots_take(64, &first);
+	em_slots_pin(EM_CHILD_UNWATCHED);
+	give(first, 64);
+	usleep(20000);
+	is_int(take_all(&s), 128, "what children see that cannot be watched is never reused");
 }
 
 int main(void)
@@ -245,5 +306,7 @@ int main(void)
 	for (int i = 0; i < 3; i++, seed++)
 		in_child("random use", random_use, &seed);
 	in_child("pinned", pinned, NULL);
+	in_child("a crowd of children", crowd, NULL);
+	in_child("unwatched children", unwatched, NULL);
 	return done_testing();
 }
