@@ -355,12 +355,19 @@ static bool may_stay_clean(const struct run *r)
 static int map_run(struct run *r, const void *contents)
 {
 	bool protect = !r->write && may_stay_clean(r);
-	uint32_t done = 0;
+	uint32_t done = 0, most = r->count;
 
 	while (done < r->count) {
+		uint32_t some = (uint32_t)em_min(most, r->count - done);
 		long n = em_sys_copy_in(em_page_addr(r->first + done),
 				(const char *)contents + ((uint64_t)done << EM_PAGE_SHIFT),
-				(uint64_t)(r->count - done) << EM_PAGE_SHIFT, protect);
+				(uint64_t)some << EM_PAGE_SHIFT, protect);
+		/* One region may be several mappings of the kernel's, which it could
+		 * not join; a copy must lie in one of them. */
+		if (n == -ENOENT && some > 1) {
+			most = some / 2;
+			continue;
+		}
 		if (n == -EEXIST) { /* mapped behind our back: what is there is newer */
 			publish(r, done, done + 1, false);
 			done++;

@@ -368,6 +368,8 @@ long em_sys_copy_in(uintptr_t dst, const void *src, size_t bytes, bool protect)
 	fake.copies++;
 	if (error)
 		return error;
+	if (dst < fake.border && dst + bytes > fake.border)
+		return -ENOENT;
 	if (pages > 1 && one_in(fake.short_copies))
 		pages /= 2;
 	pthread_mutex_lock(&lock);

@@ -278,6 +278,19 @@ static void first_touch_beside_others(const void *arg)
 		ok(has_page(addr, place * EACH * 2 + 7, 1), "place %zu is right", place);
 }
 
+/* Regions know nothing of the kernel's mappings, which end anywhere. */
+static void over_a_border(const void *arg)
+{
+	(void)arg;
+	start_world(spawn_nothing, "prefetch.readahead=32K\neviction.granule=64K");
+	uintptr_t addr = map_pages(64);
+
+	fake.border = addr + 27 * PAGE;
+	fill_pages(addr, 0, 64, 1);
+	is_int(count_good(addr, 0, 64, 1), 64, "a run goes over a border of mappings");
+	is_int(count_state(addr, 64, EM_PAGE_RESIDENT), 64, "and all of it is resident");
+}
+
 static void random_reads(const void *arg)
 {
 	uint64_t seed = 7;
@@ -406,6 +419,7 @@ int main(void)
 	in_child("read-ahead", read_ahead, NULL);
 	in_child("downwards", downwards, NULL);
 	in_child("first touch beside others", first_touch_beside_others, NULL);
+	in_child("over a border", over_a_border, NULL);
 	in_child("random reads", random_reads, NULL);
 	in_child("bring in", bring_in, NULL);
 	in_child("bring in during a change", bring_in_during_change, NULL);
