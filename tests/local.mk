@@ -128,9 +128,11 @@ tests_stress_verify_LDFLAGS = $(AM_LDFLAGS) -pthread
 tests_stress_torture_SOURCES = tests/stress/torture.c tests/stress/areas.h
 tests_stress_torture_CFLAGS = $(AM_CFLAGS) -pthread
 tests_stress_torture_LDFLAGS = $(AM_LDFLAGS) -pthread
-tests_bench_touch_SOURCES = tests/bench/touch.c
-tests_bench_touch_CFLAGS = $(AM_CFLAGS) -pthread
+tests_bench_touch_SOURCES = tests/bench/touch.c tests/bench/floor.c \
+	tests/bench/floor.h
+tests_bench_touch_CFLAGS = $(AM_CFLAGS) -pthread $(LIBURING_CFLAGS)
 tests_bench_touch_LDFLAGS = $(AM_LDFLAGS) -pthread
+tests_bench_touch_LDADD = $(LIBURING_LIBS)
 
 # ---- rows: one case for each thing that a program does to a pager ----
 # With a library of its own, in which protections can be switched off.

@@ -3,7 +3,7 @@
  * touch: how many pages a second a program can touch.
  *
  *   touch --mb N --threads T --pattern fill|random|seq|hot --op read|write
- *         --seconds S [--seed N] [--json]
+ *         --seconds S [--seed N] [--json] [--floor MB [--swap DIR]]
  *
  * A touch reads or writes one word of a page. The area is filled by writing
  * before the clock starts, but for `fill`, which times just that: the first
@@ -12,8 +12,11 @@
  * touches from the first tenth of the pages.
  *
  * It knows nothing of extmem; tests/bench/spine.sh runs it under extmem, under
- * a memory cgroup with the kernel's swap, and alone.
+ * a memory cgroup with the kernel's swap, and alone. With --floor it pages
+ * itself: see floor.h.
  */
+#include "floor.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -169,9 +172,13 @@ static void print(bool json)
 	       touches, per_second, mb_per_second);
 }
 
+static size_t floor_mb;
+static const char *floor_folder = "/var/tmp";
+
 static void run(uint64_t seed, bool json)
 {
-	void *p = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
+	void *p = floor_mb ? floor_map(pages, floor_mb * 256, floor_folder) :
+		  mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED) {
@@ -196,7 +203,8 @@ static void run(uint64_t seed, bool json)
 static void usage(FILE *out)
 {
 	fprintf(out, "usage: touch [--mb N] [--threads T] [--pattern fill|random|seq|hot]\n"
-		     "             [--op read|write] [--seconds S] [--seed N] [--json]\n");
+		     "             [--op read|write] [--seconds S] [--seed N] [--json]\n"
+		     "             [--floor MB] [--swap DIR]\n");
 }
 
 static uint64_t number(const char *text, uint64_t min, uint64_t max, const char *what)
@@ -233,6 +241,8 @@ int main(int argc, char **argv)
 		{ "seconds", required_argument, NULL, 's' },
 		{ "seed", required_argument, NULL, 'r' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "floor", required_argument, NULL, 'f' },
+		{ "swap", required_argument, NULL, 'd' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -249,6 +259,8 @@ int main(int argc, char **argv)
 		case 's': seconds = (double)number(optarg, 0, 86400, "--seconds"); break;
 		case 'r': seed = number(optarg, 0, UINT32_MAX, "--seed"); break;
 		case 'j': json = true; break;
+		case 'f': floor_mb = number(optarg, 32, 1u << 20, "--floor"); break;
+		case 'd': floor_folder = optarg; break;
 		case 'h': usage(stdout); return 0;
 		default: usage(stderr); return 2;
 		}
