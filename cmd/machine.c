@@ -22,6 +22,7 @@
 #define UFFD_USER_MODE_ONLY 1
 #endif
 #define FEATURE_MOVE (1ull << 16)
+#define USERFAULTFD_NEW _IO(0xAA, 0x00)
 
 /* ---- memory ---------------------------------------------------------- */
 
@@ -180,10 +181,10 @@ static int userfaultfd_refused(int why, char *err, size_t err_bytes)
 			strerror(why));
 }
 
-static int check_features(uint64_t features, enum em_way_out way_out, char *err,
-			  size_t err_bytes)
+static int check_features(uint64_t features, enum em_delivery delivery,
+			  enum em_way_out way_out, char *err, size_t err_bytes)
 {
-	if (!(features & UFFD_FEATURE_SIGBUS))
+	if (delivery != EM_DELIVERY_THREAD && !(features & UFFD_FEATURE_SIGBUS))
 		return cmd_fail(ENOTSUP, err, err_bytes,
 				"this kernel's userfaultfd cannot deliver faults as a signal; it needs Linux 5.7 or newer");
 	if (!(features & UFFD_FEATURE_PAGEFAULT_FLAG_WP))
@@ -195,9 +196,9 @@ static int check_features(uint64_t features, enum em_way_out way_out, char *err,
 	return 0;
 }
 
-int cmd_userfaultfd_check(enum em_way_out way_out, char *err, size_t err_bytes)
+/* A descriptor, or -errno with a message. */
+static int open_for_signals(char *err, size_t err_bytes)
 {
-	struct uffdio_api api = { .api = UFFD_API };
 	long fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
 
 	/* Before 5.11 the flag is unknown, and only the privileged may. */
@@ -207,15 +208,41 @@ int cmd_userfaultfd_check(enum em_way_out way_out, char *err, size_t err_bytes)
 			return cmd_fail(EPERM, err, err_bytes,
 					"before Linux 5.11 userfaultfd is for root, or for all with: sysctl vm.unprivileged_userfaultfd=1");
 	}
+	return fd < 0 ? userfaultfd_refused(errno, err, err_bytes) : (int)fd;
+}
+
+/* The same: one that also serves the kernel's own accesses to memory. */
+static int open_for_threads(char *err, size_t err_bytes)
+{
+	int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	long fd = device < 0 ? -1 : ioctl(device, USERFAULTFD_NEW, O_CLOEXEC);
+
+	if (device >= 0)
+		close(device);
 	if (fd < 0)
-		return userfaultfd_refused(errno, err, err_bytes);
+		fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (fd < 0 && errno == EPERM)
+		return cmd_fail(EPERM, err, err_bytes,
+				"faults.delivery 'thread' needs root, CAP_SYS_PTRACE, access to /dev/userfaultfd, or sysctl vm.unprivileged_userfaultfd=1; faults.delivery 'signal' needs none of them");
+	return fd < 0 ? userfaultfd_refused(errno, err, err_bytes) : (int)fd;
+}
+
+int cmd_userfaultfd_check(enum em_delivery delivery, enum em_way_out way_out, char *err,
+			  size_t err_bytes)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = delivery == EM_DELIVERY_THREAD ? open_for_threads(err, err_bytes)
+						: open_for_signals(err, err_bytes);
+
+	if (fd < 0)
+		return fd;
 	/* With no feature asked for, the answer is all that there are. */
-	int result = ioctl((int)fd, UFFDIO_API, &api) ?
+	int result = ioctl(fd, UFFDIO_API, &api) ?
 		cmd_fail(errno, err, err_bytes,
 			 "userfaultfd does not speak our version of its interface: %s",
 			 strerror(errno)) :
-		check_features(api.features, way_out, err, err_bytes);
-	close((int)fd);
+		check_features(api.features, delivery, way_out, err, err_bytes);
+	close(fd);
 	return result;
 }
 

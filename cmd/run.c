@@ -360,7 +360,7 @@ int main(int argc, char **argv)
 		cmd_die(status, "%s", err);
 	check_library();
 	resolve_policy(&cfg);
-	if (cmd_userfaultfd_check(cfg.way_out, err, sizeof(err)))
+	if (cmd_userfaultfd_check(cfg.delivery, cfg.way_out, err, sizeof(err)))
 		cmd_die(FAILED, "%s", err);
 	set_environment(&run, &cfg);
 	if (run.verbose)

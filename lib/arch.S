@@ -51,22 +51,10 @@ em_arch_copy:
 	.hidden	em_arch_copy_begin
 em_arch_copy_begin:
 	rep movsq
-	xor	%eax, %eax
-	ret
-	.cfi_endproc
-	.size	em_arch_copy, . - em_arch_copy
-
-/* int em_arch_touch(void *p): writes what is there; -1 as above. */
-	.globl	em_arch_touch
-	.hidden	em_arch_touch
-	.type	em_arch_touch, @function
-em_arch_touch:
-	.cfi_startproc
-	xor	%eax, %eax
-	lock orb $0, (%rdi)
 	.globl	em_arch_copy_end
 	.hidden	em_arch_copy_end
 em_arch_copy_end:
+	xor	%eax, %eax
 	ret
 	.globl	em_arch_copy_failed
 	.hidden	em_arch_copy_failed
@@ -74,7 +62,7 @@ em_arch_copy_failed:
 	mov	$-1, %eax
 	ret
 	.cfi_endproc
-	.size	em_arch_touch, . - em_arch_touch
+	.size	em_arch_copy, . - em_arch_copy
 
 /*
  * void *em_arch_run_on_stack(void *(*body)(void *), void *arg, uintptr_t top)

@@ -22,8 +22,6 @@ extern const char em_arch_stub_code[];
 
 /* See arch.S. bytes: a multiple of 8. */
 int em_arch_copy(void *dst, const void *src, size_t bytes);
-/* Writes the byte at p back to itself, atomically; -1 when it is not there. */
-int em_arch_touch(void *p);
 extern const char em_arch_copy_begin[], em_arch_copy_end[], em_arch_copy_failed[];
 
 /* body(arg), called on the stack that ends at top. */
@@ -52,6 +50,32 @@ static inline uintptr_t em_arch_stack_pointer(const ucontext_t *uc)
 	return (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
 }
 
+/* Thread-local storage ends here, and libc's record of the thread begins. */
+static inline char *em_arch_thread_pointer(void)
+{
+	char *tp;
+
+	__asm__("mov %%fs:0, %0" : "=r"(tp));
+	return tp;
+}
+
+/*
+ * Of that record, zeroed, what compilers rely on (glibc: tcbhead_t): its own
+ * address, an empty table of what is loaded late, and the stack protector's
+ * and libc's secret words, which are those of the caller.
+ */
+static inline void em_arch_make_head(char *tp)
+{
+	static const uintptr_t no_late_storage[2];
+	uintptr_t *head = (uintptr_t *)tp;
+	const uintptr_t *mine = (const uintptr_t *)em_arch_thread_pointer();
+
+	head[0] = head[2] = (uintptr_t)tp;
+	head[1] = (uintptr_t)&no_late_storage[1];
+	head[5] = mine[5];
+	head[6] = mine[6];
+}
+
 /* What the processor said of a page fault. */
 static inline bool em_arch_fault_is_write(const ucontext_t *uc)
 {
@@ -63,7 +87,7 @@ static inline bool em_arch_fault_is_protection(const ucontext_t *uc)
 	return uc->uc_mcontext.gregs[REG_ERR] & 1;
 }
 
-/* Whether a fault came from one of these two; if so, makes it return -1. */
+/* Whether a fault came from em_arch_copy(); if so, makes it return -1. */
 static inline bool em_arch_copy_fixup(ucontext_t *uc)
 {
 	greg_t *ip = &uc->uc_mcontext.gregs[REG_RIP];

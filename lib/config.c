@@ -135,7 +135,7 @@ const struct em_option em_options[] = {
 		.type = EM_OPT_ENUM,
 		.offset = IN_CONFIG(delivery),
 		.def = "auto",
-		.choices = "auto|signal",
+		.choices = "auto|signal|thread",
 		.help = "how faults reach the library",
 	},
 	{

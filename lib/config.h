@@ -33,7 +33,7 @@ struct em_size {
 };
 
 enum em_tristate { EM_AUTO, EM_ON, EM_OFF };
-enum em_delivery { EM_DELIVERY_AUTO, EM_DELIVERY_SIGNAL };
+enum em_delivery { EM_DELIVERY_AUTO, EM_DELIVERY_SIGNAL, EM_DELIVERY_THREAD };
 enum em_way_out { EM_OUT_AUTO, EM_OUT_COPY, EM_OUT_MOVE };
 enum em_on_full { EM_FULL_GROW, EM_FULL_ABORT };
 

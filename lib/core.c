@@ -2,6 +2,7 @@
 #include "core.h"
 #include "arch.h"
 #include "credits.h"
+#include "delivery.h"
 #include "fault.h"
 #include "knobs.h"
 #include "log.h"
@@ -14,6 +15,7 @@
 #include "stats.h"
 #include "store.h"
 #include "thread.h"
+#include "worker.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -82,7 +84,7 @@ static void describe(const char *config_text)
 	read_comm(s->command, sizeof(s->command));
 	snprintf(s->library, sizeof(s->library), "%s", EM_VERSION);
 	memcpy(s->algorithm, core.cfg.algorithm, sizeof(core.cfg.algorithm));
-	strcpy(s->delivery, "signal");
+	strcpy(s->delivery, em_delivery_by_thread() ? "thread" : "signal");
 	strcpy(s->syscall_net, "off");
 	snprintf(s->tier, sizeof(s->tier), "%s %.30s", core.cfg.tiers[0].type,
 		 core.cfg.tiers[0].path);
@@ -96,7 +98,7 @@ static int divide_limit(const struct em_sys_features *features)
 {
 	uint64_t limit = core.cfg.limit.value >> EM_PAGE_SHIFT;
 	unsigned int granule = 1u << em_granule_shift();
-	bool by_move = em_reclaim_by_move(&core.cfg, features);
+	bool by_move = em_reclaim_by_move(&core.cfg, features, em_delivery_by_thread());
 	uint64_t low, high, credits;
 	int ret, read_pages;
 
@@ -122,16 +124,19 @@ static int start_parts(const struct em_core_hooks *hooks)
 	int ret;
 
 	em_sys_place_stub(EM_STUB_BASE); /* without it there is no net, no more */
-	if ((ret = em_sys_uffd_open(&features)) < 0 ||
+	em_worker_init(); /* should it fail, so will starting a thread */
+	if ((ret = em_threads_init()) < 0 ||
+	    (ret = em_delivery_start(core.cfg.delivery == EM_DELIVERY_THREAD,
+				     &hooks->delivery, &features)) < 0 ||
 	    (ret = em_window_init(granule)) < 0 ||
-	    (ret = em_threads_init()) < 0 ||
 	    (ret = em_slots_init()) < 0 ||
 	    (ret = em_store_init(&core.cfg)) < 0 ||
 	    (ret = em_policy_init(core.cfg.algorithm,
 				  em_window_bytes() >> EM_PAGE_SHIFT >> em_granule_shift())) < 0 ||
 	    (ret = divide_limit(&features)) < 0)
 		return ret;
-	em_reclaim_init(&core.cfg, &features, hooks->spawn);
+	em_reclaim_init(&core.cfg, &features, em_delivery_by_thread(),
+			hooks->delivery.spawn);
 	return 0;
 }
 

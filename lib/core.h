@@ -10,11 +10,12 @@
 #define EM_CORE_H
 
 #include "config.h"
+#include "delivery.h"
 #include "reclaim.h"
 
 /* What the outer layer lends to the core. */
 struct em_core_hooks {
-	em_spawn *spawn;           /* start a thread */
+	struct em_delivery_hooks delivery;
 	void (*started)(void);     /* memory is managed from now on */
 };
 

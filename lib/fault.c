@@ -28,6 +28,12 @@ static struct {
 	_Atomic uint32_t busy[EM_READERS];
 } fault;
 
+/* Who resolves a fault, and whose fault it is: two, in thread delivery. */
+struct parties {
+	struct em_thread *self;
+	struct em_thread *client; /* NULL: not known to us */
+};
+
 /* Where the next fault is expected, and how many pages to map for it now. */
 struct course {
 	uint32_t pages;
@@ -87,8 +93,9 @@ static struct em_stream *oldest_stream(struct em_thread *t)
  * The stream that a fault on this page continues, upwards or downwards, with
  * twice its window; or a new one, with a window of one page.
  */
-static struct em_stream *find_stream(struct em_thread *t, uint64_t page)
+static struct em_stream *find_stream(const struct parties *by, uint64_t page)
 {
+	struct em_thread *t = by->client ? by->client : by->self;
 	struct em_stream *s = NULL;
 
 	t->fault_clock++;
@@ -439,14 +446,18 @@ static void count_run(const struct run *r)
 
 /* ---- the cases of a fault -------------------------------------------- */
 
-/* How many credits a run may take: when they are scarce, half of what is left. */
-static uint32_t take_credits(uint32_t want)
+/*
+ * How many credits a run may take: when they are scarce, half of what is left.
+ * 0 when a fork must be over first.
+ */
+static uint32_t take_credits(const struct em_thread *client, uint32_t want)
 {
 	uint32_t got = em_credits_take(1);
 	int64_t left;
 
 	if (!got) {
-		em_reclaim_need_credit();
+		if (!em_reclaim_need_credit(client))
+			return 0;
 		got = 1;
 	}
 	left = em_credits_free();
@@ -457,27 +468,39 @@ static uint32_t take_credits(uint32_t want)
 	return got;
 }
 
+/* False when a fork has closed the gate, and its thread may be waiting for us. */
+static bool enter_gate(const struct parties *by)
+{
+	if (by->self != by->client)
+		return em_gate_try_enter(by->self, by->client);
+	em_gate_enter(by->self);
+	return true;
+}
+
 /* Brings in an absent page, seen as w, and what follows it on its course. */
 static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
-				  struct em_thread *self)
+				  const struct parties *by)
 {
 	struct em_stream *stream = EM_WORD_STATE(w) == EM_PAGE_UNTOUCHED ? NULL :
-				   find_stream(self, page);
+				   find_stream(by, page);
 	struct course course = stream ? (struct course){ stream->run_pages,
 							 stream->step < 0 ? -1 : 1 }
 				      : first_touch_course(page);
-	struct run r = { .self = self, .wanted = page, .first = page, .write = write };
+	struct run r = { .self = by->self, .wanted = page, .first = page, .write = write };
 	enum em_fault_outcome outcome = EM_FAULT_DONE;
 	bool owned;
 
-	r.spare = take_credits(course.pages);
-	em_gate_enter(self);
+	r.spare = take_credits(by->client, course.pages);
+	if (!r.spare || !enter_gate(by)) {
+		em_credits_give(r.spare);
+		return EM_FAULT_LATER;
+	}
 	owned = own_run(&r, w, course);
 	if (owned) {
 		outcome = load_owned(&r);
 		tell_policy(&r);
 	}
-	em_gate_leave(self);
+	em_gate_leave(by->self);
 	em_credits_give(r.spare);
 	if (!owned)
 		return outcome; /* the caller looks again */
@@ -497,13 +520,15 @@ static void lift_protection(uint64_t page, uint32_t count)
  * neighbours: it becomes dirty, and so do those after it if the thread writes
  * along a stream.
  */
-static void make_dirty(uint64_t page, uint64_t w, struct em_thread *self)
+static enum em_fault_outcome make_dirty(uint64_t page, uint64_t w,
+					const struct parties *by)
 {
-	struct em_stream *stream = find_stream(self, page);
-	struct run r = { .self = self, .first = page };
+	struct em_stream *stream = find_stream(by, page);
+	struct run r = { .self = by->self, .first = page };
 	uint64_t dirty = em_word_make(EM_PAGE_RESIDENT, EM_SLOT_NONE, -1, false);
 
-	em_gate_enter(self);
+	if (!enter_gate(by))
+		return EM_FAULT_LATER;
 	if (em_page_own(page, w, EM_PAGE_LOADING)) {
 		r.words[r.count++] = em_page_load(page) & ~EM_WORD_WAITER;
 		while (stream->step > 0 && r.count < stream->run_pages) {
@@ -521,8 +546,9 @@ static void make_dirty(uint64_t page, uint64_t w, struct em_thread *self)
 			em_page_set(page + i, dirty);
 		}
 	}
-	em_gate_leave(self);
+	em_gate_leave(by->self);
 	advance(stream, page, (uint32_t)em_max(r.count, 1));
+	return EM_FAULT_DONE;
 }
 
 /*
@@ -530,16 +556,20 @@ static void make_dirty(uint64_t page, uint64_t w, struct em_thread *self)
  * faster. If it does not get better, a raw system call has dropped the page
  * behind our back, and by the kernel's rules it reads as zero now.
  */
-static void look_closer(uint64_t page, uint64_t w, struct em_thread *self)
+static enum em_fault_outcome look_closer(uint64_t page, uint64_t w,
+					 const struct parties *by)
 {
+	struct em_thread *self = by->self;
+
 	if (self->last_stale != page) {
 		self->last_stale = page;
 		self->stale_count = 0;
 	}
 	if (++self->stale_count < EM_STALE_MAX)
-		return;
+		return EM_FAULT_DONE;
 	self->stale_count = 0;
-	em_gate_enter(self);
+	if (!enter_gate(by))
+		return EM_FAULT_LATER;
 	if (em_page_own(page, w, EM_PAGE_LOADING)) {
 		uint64_t owned = em_page_load(page) & ~EM_WORD_WAITER;
 		em_granule_pass(em_granule_of(page));
@@ -550,11 +580,12 @@ static void look_closer(uint64_t page, uint64_t w, struct em_thread *self)
 		em_page_set(page, w);
 	}
 	em_gate_leave(self);
+	return EM_FAULT_DONE;
 }
 
-enum em_fault_outcome em_fault_handle(uintptr_t addr, bool write, bool protection)
+static enum em_fault_outcome resolve(uintptr_t addr, bool write, bool protection,
+				     const struct parties *by)
 {
-	struct em_thread *self = em_thread_self();
 	uint64_t start = em_sys_now_ns();
 	uint64_t page = em_page_of(addr);
 	enum em_fault_kind kind = EM_FAULT_SOFT;
@@ -567,20 +598,18 @@ enum em_fault_outcome em_fault_handle(uintptr_t addr, bool write, bool protectio
 		switch (EM_WORD_STATE(w)) {
 		case EM_PAGE_UNTOUCHED:
 			kind = EM_FAULT_FIRST;
-			outcome = load(page, w, write, self);
+			outcome = load(page, w, write, by);
 			break;
 		case EM_PAGE_STORED:
 			kind = EM_FAULT_MAJOR;
-			outcome = load(page, w, write, self);
+			outcome = load(page, w, write, by);
 			break;
 		case EM_PAGE_STANDBY:
-			outcome = load(page, w, write, self);
+			outcome = load(page, w, write, by);
 			break;
 		case EM_PAGE_RESIDENT:
-			if (write && protection)
-				make_dirty(page, w, self);
-			else
-				look_closer(page, w, self);
+			outcome = write && protection ? make_dirty(page, w, by)
+						      : look_closer(page, w, by);
 			break;
 		case EM_PAGE_LOST:
 			return EM_FAULT_FAILED;
@@ -591,8 +620,33 @@ enum em_fault_outcome em_fault_handle(uintptr_t addr, bool write, bool protectio
 			again = true;
 		}
 	}
-	em_stats_fault(kind, em_sys_now_ns() - start);
+	if (outcome != EM_FAULT_LATER)
+		em_stats_fault(kind, em_sys_now_ns() - start);
 	return outcome;
+}
+
+enum em_fault_outcome em_fault_handle(uintptr_t addr, bool write, bool protection)
+{
+	struct em_thread *self = em_thread_self();
+
+	return resolve(addr, write, protection, &(struct parties){ self, self });
+}
+
+enum em_fault_outcome em_fault_serve(uintptr_t addr, bool write, bool protection,
+				     struct em_thread *client)
+{
+	return resolve(addr, write, protection,
+		       &(struct parties){ em_thread_self(), client });
+}
+
+bool em_fault_would_wait(uintptr_t addr)
+{
+	switch (EM_WORD_STATE(em_page_load(em_page_of(addr)))) {
+	case EM_PAGE_UNTOUCHED:
+	case EM_PAGE_STANDBY: return em_credits_free() <= 0;
+	case EM_PAGE_RESIDENT: return false;
+	default: return true;
+	}
 }
 
 /* Whether the kernel can use the page as it is. */

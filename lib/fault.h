@@ -22,10 +22,13 @@
 #include "config.h"
 #include "util.h"
 
+struct em_thread;
+
 enum em_fault_outcome {
 	EM_FAULT_DONE,     /* the page is there: run the instruction again */
 	EM_FAULT_NOT_OURS, /* a real bus error, or an address we do not manage */
 	EM_FAULT_FAILED,   /* its contents cannot be had: a bus error, too */
+	EM_FAULT_LATER,    /* only for em_fault_serve(): a fork is under way */
 };
 
 /* Sets up read buffers; returns how many pages of memory they are, or -errno. */
@@ -39,6 +42,15 @@ void em_fault_forked(void);
  * EM_HANDLER EM_BLOCKS
  */
 enum em_fault_outcome em_fault_handle(uintptr_t addr, bool write, bool protection);
+
+/*
+ * The same in a thread of the library's own, for the thread whose record is
+ * client; NULL when it has none. EM_BLOCKS
+ */
+enum em_fault_outcome em_fault_serve(uintptr_t addr, bool write, bool protection,
+				     struct em_thread *client);
+/* Whether a fault at addr would have to wait now: for I/O or for others. */
+bool em_fault_would_wait(uintptr_t addr);
 
 /*
  * Makes [addr, addr + bytes) resident, writable if write is set, so that the

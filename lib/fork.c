@@ -2,6 +2,7 @@
 #include "fork.h"
 #include "arch.h"
 #include "credits.h"
+#include "delivery.h"
 #include "fault.h"
 #include "log.h"
 #include "page.h"
@@ -15,6 +16,7 @@
 #include "thread.h"
 #include "watch.h"
 #include "window.h"
+#include "worker.h"
 #include <errno.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -286,7 +288,7 @@ static int set_up(void)
 
 	if (now.tables < 0)
 		return now.tables;
-	ret = em_sys_uffd_open(&features);
+	ret = em_delivery_forked(&features);
 	if (ret == 0)
 		ret = em_window_forked(now.tables);
 	return ret == 0 ? em_standby_forked() : ret;
@@ -301,7 +303,8 @@ void em_fork_child(void)
 	introduce();
 	em_threads_forked();
 	em_fault_forked();
-	em_sys_forked();
+	em_sys_uffd_close();
+	em_worker_forked();
 	em_watch_forked();
 	ret = set_up();
 	if (ret == 0) {
@@ -313,7 +316,7 @@ void em_fork_child(void)
 	em_slots_forked();
 	count(&c);
 	shorten_chain(&c);
-	em_reclaim_forked();
+	em_reclaim_forked(em_delivery_by_thread());
 	em_sys_keep_spares();
 	release();
 }

@@ -14,6 +14,7 @@ extmem_core_sources = \
 	lib/config.c lib/config.h \
 	lib/core.c lib/core.h \
 	lib/credits.c lib/credits.h \
+	lib/delivery.c lib/delivery.h \
 	lib/fault.c lib/fault.h \
 	lib/fork.c lib/fork.h \
 	lib/kernel.h \
@@ -41,7 +42,8 @@ extmem_core_sources = \
 	lib/thread.c lib/thread.h \
 	lib/util.h \
 	lib/watch.c lib/watch.h \
-	lib/window.c lib/window.h
+	lib/window.c lib/window.h \
+	lib/worker.c lib/worker.h
 
 lib_LTLIBRARIES += lib/libextmem.la
 lib_libextmem_la_SOURCES = $(extmem_core_sources) \
@@ -71,6 +73,7 @@ nodist_pkgconfig_DATA = lib/libextmem.pc
 # What may run in a signal handler: tests/check-handler-symbols looks at these.
 extmem_handler_objects = \
 	lib/.libs/libextmem_la-credits.o \
+	lib/.libs/libextmem_la-delivery.o \
 	lib/.libs/libextmem_la-fault.o \
 	lib/.libs/libextmem_la-lock.o \
 	lib/.libs/libextmem_la-log.o \

@@ -40,7 +40,7 @@ struct prey {
 };
 
 static struct {
-	bool by_move, can_move, abort_on_full;
+	bool by_move, can_move, by_thread, abort_on_full;
 	em_spawn *spawn;
 	uint64_t threshold_bytes;      /* mapped beyond this: a thread is due */
 	_Atomic bool due, started;
@@ -70,18 +70,20 @@ void em_reclaim_lock(void) { em_lock(&reclaim_lock); }
 void em_reclaim_unlock(void) { em_unlock(&reclaim_lock); }
 bool em_reclaim_can_move(void) { return reclaim.can_move; }
 
-bool em_reclaim_by_move(const struct em_config *cfg, const struct em_sys_features *f)
+bool em_reclaim_by_move(const struct em_config *cfg, const struct em_sys_features *f,
+			bool by_thread)
 {
 	if (cfg->way_out == EM_OUT_AUTO)
-		return f->move && !f->vector_drop;
+		return f->move && (by_thread || !f->vector_drop);
 	return f->move && cfg->way_out == EM_OUT_MOVE;
 }
 
 void em_reclaim_init(const struct em_config *cfg, const struct em_sys_features *f,
-		     em_spawn *spawn)
+		     bool by_thread, em_spawn *spawn)
 {
 	reclaim.can_move = f->move;
-	reclaim.by_move = em_reclaim_by_move(cfg, f);
+	reclaim.by_move = em_reclaim_by_move(cfg, f, by_thread);
+	reclaim.by_thread = by_thread;
 	reclaim.abort_on_full = cfg->on_full == EM_FULL_ABORT;
 	reclaim.spawn = spawn;
 	reclaim.threshold_bytes =
@@ -296,16 +298,37 @@ static bool is_zero(const uint64_t *p)
 }
 
 /*
+ * Reads a page that we own; -EFAULT when it is not there. In thread delivery
+ * a plain load would wait, for a thread that waits for us.
+ */
+static int read_page(const struct prey *p, void *dst)
+{
+	uintptr_t src = em_page_addr(p->page);
+
+	if (reclaim.by_thread || !(p->prot & PROT_READ))
+		return em_sys_peek(dst, src, EM_PAGE_BYTES);
+	return em_arch_copy(dst, (const void *)src, EM_PAGE_BYTES) < 0 ? -EFAULT : 0;
+}
+
+/* A page that could not be taken: protected as it was before. */
+static void stay_in_place(struct prey *p)
+{
+	em_sys_write_protect(em_page_addr(p->page), EM_PAGE_BYTES, is_clean(p));
+	release(p);
+}
+
+/*
  * One page into the cluster. A page that is not there was dropped behind our
  * back by a raw system call: it reads as zero.
  */
 static void copy_page(struct prey *p, void *dst)
 {
-	const void *src = (const void *)em_page_addr(p->page);
-	int ret = p->prot & PROT_READ ? em_arch_copy(dst, src, EM_PAGE_BYTES)
-				     : em_sys_peek(dst, (uintptr_t)src, EM_PAGE_BYTES);
+	int ret = read_page(p, dst);
 
-	p->fate = ret < 0 || is_zero(dst) ? IS_ZERO : GOES;
+	if (ret < 0 && ret != -EFAULT)
+		stay_in_place(p);
+	else
+		p->fate = ret < 0 || is_zero(dst) ? IS_ZERO : GOES;
 }
 
 static void *next_buffer(void)
@@ -418,19 +441,19 @@ static long move_shared(const struct prey *p, uintptr_t src, uintptr_t dst)
 	if (!(p->prot & PROT_WRITE) || is_clean(p))
 		return -EINVAL;
 	em_sys_write_protect(src, EM_PAGE_BYTES, false);
-	if (em_arch_touch((void *)src) < 0)
-		return -ENOENT;
+	int ret = em_sys_touch(src);
+	if (ret < 0)
+		return ret == -EFAULT ? -ENOENT : -EBUSY;
 	return em_sys_move(dst, src, EM_PAGE_BYTES);
 }
 
 /* The way of the copy, into a buffer that is as empty as MOVE wants it. */
 static bool copy_and_drop(const struct prey *p, uintptr_t src, uintptr_t dst)
 {
-	static _Alignas(EM_PAGE_BYTES) unsigned char peeked[EM_PAGE_BYTES];
-	const void *contents = p->prot & PROT_READ ? (void *)src : peeked;
+	static _Alignas(EM_PAGE_BYTES) unsigned char contents[EM_PAGE_BYTES];
 
 	if (em_sys_write_protect(src, EM_PAGE_BYTES, true) < 0 ||
-	    (contents == peeked && em_sys_peek(peeked, src, EM_PAGE_BYTES) < 0) ||
+	    read_page(p, contents) < 0 ||
 	    em_sys_copy_in(dst, contents, EM_PAGE_BYTES, false) < 0)
 		return false;
 	if (em_sys_discard(src, EM_PAGE_BYTES) == 0)
@@ -474,13 +497,6 @@ static size_t move_pages(size_t i, size_t n)
 	if (moved > 0)
 		return (size_t)moved >> EM_PAGE_SHIFT;
 	return move_page(&batch.pages[i], (uintptr_t)next_buffer()) ? 1 : 0;
-}
-
-/* MOVE took the page's protection and could not take the page. */
-static void stay_in_place(struct prey *p)
-{
-	em_sys_write_protect(em_page_addr(p->page), EM_PAGE_BYTES, is_clean(p));
-	release(p);
 }
 
 static void move_out(bool clean)
@@ -606,6 +622,7 @@ static void sleep_until_needed(void)
 
 static void body(void)
 {
+	em_sys_name_thread("extmem-reclaim");
 	em_thread_self();
 	for (;;) {
 		int ret = 0;
@@ -661,18 +678,21 @@ static void go_past_limit(int error)
 	em_credits_force();
 }
 
-void em_reclaim_need_credit(void)
+bool em_reclaim_need_credit(const struct em_thread *client)
 {
 	uint64_t start = em_sys_now_ns();
 	struct em_counters *c = em_stats();
+	bool for_another = client != em_thread_self();
 	int failures = 0, error = 0;
 
 	em_count(&c->waits, 1);
-	if (em_gate_is_mine()) { /* within fork: nobody can evict now */
+	if (em_gate_is_closed_by(client)) { /* within fork: nobody can evict now */
 		em_credits_force();
-		return;
+		return true;
 	}
 	while (!em_credits_take(1)) {
+		if (for_another && em_gate_is_closed())
+			return false;
 		if (!em_trylock(&reclaim_lock)) {
 			em_reclaim_kick();
 			em_credits_wait();
@@ -692,6 +712,7 @@ void em_reclaim_need_credit(void)
 		em_sys_yield();
 	}
 	em_count(&c->wait_ns, em_sys_now_ns() - start);
+	return true;
 }
 
 void em_reclaim_tell_resident(uint64_t page)
@@ -699,10 +720,11 @@ void em_reclaim_tell_resident(uint64_t page)
 	em_policy_tell((uint32_t)em_granule_of(page), EM_UNIT_FIRST);
 }
 
-void em_reclaim_forked(void)
+void em_reclaim_forked(bool by_thread)
 {
 	bool had_thread = atomic_load(&reclaim.started);
 
+	reclaim.by_thread = by_thread;
 	atomic_store(&reclaim.started, false);
 	atomic_store(&reclaim.due, had_thread);
 	atomic_store(&reclaim.asleep, 0);

@@ -29,18 +29,23 @@
 #include "sys.h"
 #include "util.h"
 
+struct em_thread;
+
 /* Starts a thread of the library's own, all signals blocked. 0 or -errno. */
 typedef int em_spawn(void (*body)(void));
 
 /*
- * Whether pages leave by MOVE: as configured, or else where this kernel cannot
- * drop scattered pages with one call and MOVE is there.
+ * Whether pages leave by MOVE: as configured, or else where MOVE is there and
+ * either this kernel cannot drop scattered pages with one call, or the kernel
+ * itself may fault pages in (by_thread) and pin them where no wrapper sees it:
+ * MOVE alone notices that.
  */
-bool em_reclaim_by_move(const struct em_config *cfg, const struct em_sys_features *f);
+bool em_reclaim_by_move(const struct em_config *cfg, const struct em_sys_features *f,
+			bool by_thread);
 void em_reclaim_init(const struct em_config *cfg, const struct em_sys_features *f,
-		     em_spawn *spawn);
+		     bool by_thread, em_spawn *spawn);
 /* In a forked child: no thread yet. */
-void em_reclaim_forked(void);
+void em_reclaim_forked(bool by_thread);
 
 /* The program has mapped so much by now; remembers that a thread is due. */
 void em_reclaim_note_mapped(uint64_t bytes);
@@ -51,9 +56,13 @@ void em_reclaim_start_if_due(void);
 void em_reclaim_kick(void);
 /*
  * Gets one credit when there was none to be had: evicts, or waits for who
- * does, or goes past the limit when nothing can leave. EM_HANDLER EM_BLOCKS
+ * does, or goes past the limit when nothing can leave. client: the thread that
+ * needs it, which need not be the caller, and may be unknown (NULL). Only a
+ * caller that works for another thread comes back without a credit, with
+ * false: when a fork is under way, for which it must not wait.
+ * EM_HANDLER EM_BLOCKS
  */
-void em_reclaim_need_credit(void);
+bool em_reclaim_need_credit(const struct em_thread *client);
 /* Evicts one batch. 0, or -errno: -ENOENT when nothing can leave. EM_HANDLER */
 int em_reclaim_batch(void);
 

@@ -595,12 +595,17 @@ int em_region_discard(uintptr_t addr, size_t bytes)
  */
 static int move_resident(uint64_t from, uint64_t to)
 {
+	static _Alignas(EM_PAGE_BYTES) unsigned char contents[EM_PAGE_BYTES];
 	uintptr_t src = em_page_addr(from), dst = em_page_addr(to);
 	long n;
 
 	if (em_reclaim_can_move() && em_sys_move(dst, src, EM_PAGE_BYTES) > 0)
 		return 0;
-	n = em_sys_copy_in(dst, (void *)src, EM_PAGE_BYTES, false);
+	/* The MAP lock guards the contents. UFFDIO_COPY straight from the page
+	 * would wait for whoever serves faults, should it not be there. */
+	n = em_sys_peek(contents, src, EM_PAGE_BYTES);
+	if (n == 0)
+		n = em_sys_copy_in(dst, contents, EM_PAGE_BYTES, false);
 	return n < 0 ? (int)n : em_sys_discard(src, EM_PAGE_BYTES);
 }
 

@@ -85,7 +85,7 @@ struct em_segment {
 	char library[32];          /* version of libextmem */
 	char algorithm[32];
 	char way_out[16];          /* "copy" or "move", as in force */
-	char delivery[16];         /* "signal" */
+	char delivery[16];         /* "signal" or "thread", as in force */
 	char syscall_net[16];      /* "on" or "off", as in force */
 	char tier[64];             /* "file /var/tmp" */
 	char config[6144];         /* the effective configuration, key=value lines */

@@ -9,6 +9,7 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -30,9 +31,12 @@
 
 static struct {
 	int uffd;
+	int device; /* /dev/userfaultfd, kept so that a fork needs no privilege; 0: none */
 	int pidfd;  /* or PIDFD_SELF_THREAD */
 	int mem;    /* /proc/self/mem, opened when first needed; 0 before */
 	bool vector_drop, probed;
+	bool dont_wake; /* nobody waits in the kernel: signal delivery */
+	bool can_poison;
 	int spares[EM_SPARES];         /* descriptor + 1, or 0 */
 	_Atomic int lowest;            /* none of ours is below this */
 	_Atomic int owned[EM_FDS_MAX]; /* descriptor + 1, or 0 */
@@ -162,7 +166,7 @@ int em_sys_place_stub(uintptr_t addr)
 
 /* ---- userfaultfd ----------------------------------------------------- */
 
-static int open_uffd(void)
+static int open_for_signals(void)
 {
 	int flags = O_CLOEXEC | O_NONBLOCK;
 	long fd = CALL1(SYS_userfaultfd, flags | UFFD_USER_MODE_ONLY);
@@ -172,11 +176,67 @@ static int open_uffd(void)
 	return (int)fd;
 }
 
-static int start_uffd(int fd, uint64_t features)
+/*
+ * The device first (Linux 6.1): a process that gives its privileges up keeps
+ * the descriptor, and so can its children open what they need.
+ */
+static int open_for_threads(void)
+{
+	long fd;
+
+	if (!sys.device) {
+		fd = CALL4(SYS_openat, AT_FDCWD, "/dev/userfaultfd", O_RDWR | O_CLOEXEC, 0);
+		if (fd >= 0)
+			sys.device = em_sys_raise_fd((int)fd);
+	}
+	fd = sys.device ? CALL3(SYS_ioctl, sys.device, USERFAULTFD_IOC_NEW, O_CLOEXEC)
+			: -ENOTTY;
+	if (fd < 0)
+		fd = CALL1(SYS_userfaultfd, O_CLOEXEC);
+	return (int)fd;
+}
+
+static int start_uffd(int fd, uint64_t features, uint64_t *offered)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = features };
+	int ret = (int)CALL3(SYS_ioctl, fd, UFFDIO_API, &api);
 
-	return (int)CALL3(SYS_ioctl, fd, UFFDIO_API, &api);
+	*offered = api.features;
+	return ret;
+}
+
+/* Asks what there is on a descriptor of its own: one answer is all it gives. */
+static int find_features(int (*open_one)(void), uint64_t *offered)
+{
+	int fd = open_one();
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = start_uffd(fd, 0, offered);
+	CALL1(SYS_close, fd);
+	return ret;
+}
+
+/* Opens with what is needed, and what is wanted as far as it is there. */
+static int open_uffd(int (*open_one)(void), uint64_t needed, uint64_t *features)
+{
+	uint64_t offered, wanted = UFFD_FEATURE_MOVE | UFFD_FEATURE_POISON;
+	int ret = find_features(open_one, &offered);
+	int fd;
+
+	if (ret < 0)
+		return ret;
+	fd = open_one();
+	if (fd < 0)
+		return fd;
+	*features = needed | (wanted & offered);
+	ret = start_uffd(fd, *features, &offered);
+	if (ret < 0) {
+		CALL1(SYS_close, fd);
+		return ret;
+	}
+	return em_sys_raise_fd(fd);
 }
 
 /* The vectored drop is tried on a page of our own: versions do not tell. */
@@ -204,36 +264,61 @@ static bool probe_vector_drop(void)
 	return works;
 }
 
-int em_sys_uffd_open(struct em_sys_features *features)
+static int open_mem(void)
 {
-	const uint64_t needed = UFFD_FEATURE_SIGBUS | UFFD_FEATURE_PAGEFAULT_FLAG_WP;
-	int fd = open_uffd();
-	int ret;
+	long fd;
 
+	if (sys.mem)
+		return 0;
+	fd = CALL4(SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0)
-		return fd;
-	features->move = true;
-	ret = start_uffd(fd, needed | UFFD_FEATURE_MOVE);
-	if (ret < 0) { /* a refused handshake spoils the descriptor */
-		features->move = false;
-		CALL1(SYS_close, fd);
-		fd = open_uffd();
-		if (fd < 0)
-			return fd;
-		ret = start_uffd(fd, needed);
+		return (int)fd;
+	sys.mem = em_sys_raise_fd((int)fd);
+	return 0;
+}
+
+int em_sys_uffd_open(bool by_thread, struct em_sys_features *features)
+{
+	uint64_t have;
+	int fd;
+
+	if (by_thread) {
+		fd = open_mem(); /* reclaim reads all pages through it */
+		if (fd == 0)
+			fd = open_uffd(open_for_threads, UFFD_FEATURE_PAGEFAULT_FLAG_WP |
+				       UFFD_FEATURE_THREAD_ID, &have);
+	} else {
+		fd = open_uffd(open_for_signals, UFFD_FEATURE_PAGEFAULT_FLAG_WP |
+			       UFFD_FEATURE_SIGBUS, &have);
 	}
-	if (ret < 0) {
-		CALL1(SYS_close, fd);
-		return ret;
-	}
-	sys.uffd = em_sys_raise_fd(fd);
+	if (fd < 0)
+		return fd == -EACCES ? -EPERM : fd;
+	sys.uffd = fd;
+	sys.dont_wake = !by_thread;
+	sys.can_poison = have & UFFD_FEATURE_POISON;
 	CALL3(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+	features->move = have & UFFD_FEATURE_MOVE;
 	/* What was found once still holds after fork, but for a pidfd. */
 	if (!sys.probed || sys.pidfd == -1)
 		sys.vector_drop = probe_vector_drop();
 	sys.probed = true;
 	features->vector_drop = sys.vector_drop;
 	return 0;
+}
+
+void em_sys_uffd_close(void)
+{
+	if (sys.uffd >= 0)
+		em_sys_close(sys.uffd);
+	em_sys_spend_spares();
+	if (sys.pidfd >= 0) {
+		em_sys_close(sys.pidfd);
+		sys.pidfd = -1;
+	}
+	if (sys.mem > 0)
+		em_sys_close(sys.mem);
+	sys.uffd = -1;
+	sys.mem = 0;
 }
 
 int em_sys_uffd_register(uintptr_t addr, size_t bytes)
@@ -253,7 +338,7 @@ long em_sys_copy_in(uintptr_t dst, const void *src, size_t bytes, bool protect)
 			.dst = dst,
 			.src = (uintptr_t)src,
 			.len = bytes,
-			.mode = UFFDIO_COPY_MODE_DONTWAKE |
+			.mode = (sys.dont_wake ? UFFDIO_COPY_MODE_DONTWAKE : 0) |
 				(protect ? UFFDIO_COPY_MODE_WP : 0),
 		};
 		long ret = CALL3(SYS_ioctl, sys.uffd, UFFDIO_COPY, &copy);
@@ -289,11 +374,12 @@ long em_sys_move(uintptr_t dst, uintptr_t src, size_t bytes)
 
 int em_sys_write_protect(uintptr_t addr, size_t bytes, bool on)
 {
+	uint64_t off = sys.dont_wake ? UFFDIO_WRITEPROTECT_MODE_DONTWAKE : 0;
+
 	for (;;) {
 		struct uffdio_writeprotect wp = {
 			.range = { addr, bytes },
-			.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP
-				   : UFFDIO_WRITEPROTECT_MODE_DONTWAKE,
+			.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : off,
 		};
 		long ret = CALL3(SYS_ioctl, sys.uffd, UFFDIO_WRITEPROTECT, &wp);
 
@@ -337,17 +423,70 @@ int em_sys_drop(const struct iovec *runs, size_t count, size_t *done)
 	return 0;
 }
 
+/*
+ * The kernel does not wait for a userfault on behalf of /proc/self/mem, nor of
+ * a futex operation that finds its word missing: it could not retry.
+ */
 int em_sys_peek(void *dst, uintptr_t src, size_t bytes)
 {
-	if (!sys.mem) {
-		long fd = CALL4(SYS_openat, AT_FDCWD, "/proc/self/mem",
-				O_RDONLY | O_CLOEXEC, 0);
-		if (fd < 0)
-			return (int)fd;
-		sys.mem = em_sys_raise_fd((int)fd);
-	}
+	int ret = open_mem();
+
+	if (ret < 0)
+		return ret;
 	long n = CALL4(SYS_pread64, sys.mem, dst, bytes, src);
-	return n == (long)bytes ? 0 : n < 0 ? (int)n : -EFAULT;
+	return n == (long)bytes ? 0 : n < 0 && n != -EIO ? (int)n : -EFAULT;
+}
+
+int em_sys_touch(uintptr_t addr)
+{
+	static uint32_t nobody;
+	long ret = CALL6(SYS_futex, &nobody, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0, 0, addr,
+			 FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_LT, -2048));
+
+	return ret < 0 ? (int)ret : 0;
+}
+
+/* ---- faults as messages ------------------------------------------------ */
+
+int em_sys_read_fault(struct em_sys_fault *fault)
+{
+	struct uffd_msg msg;
+	long n;
+
+	do {
+		n = CALL3(SYS_read, sys.uffd, &msg, sizeof(msg));
+	} while (n == -EINTR || n == -EAGAIN ||
+		 (n == (long)sizeof(msg) && msg.event != UFFD_EVENT_PAGEFAULT));
+	if (n != (long)sizeof(msg))
+		return n < 0 ? (int)n : -EIO;
+	*fault = (struct em_sys_fault){
+		.addr = msg.arg.pagefault.address,
+		.write = msg.arg.pagefault.flags &
+			 (UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP),
+		.protection = msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP,
+		.tid = (pid_t)msg.arg.pagefault.feat.ptid,
+	};
+	return 0;
+}
+
+void em_sys_wake_range(uintptr_t addr, size_t bytes)
+{
+	struct uffdio_range range = { addr, bytes };
+
+	CALL3(SYS_ioctl, sys.uffd, UFFDIO_WAKE, &range);
+}
+
+int em_sys_poison(uintptr_t addr)
+{
+	struct uffdio_poison poison = { .range = { addr, EM_PAGE_BYTES } };
+
+	return sys.can_poison ? (int)CALL3(SYS_ioctl, sys.uffd, UFFDIO_POISON, &poison)
+			      : -ENOSYS;
+}
+
+void em_sys_raise_sigbus(pid_t tid)
+{
+	CALL3(SYS_tgkill, CALL0(SYS_getpid), tid, SIGBUS);
 }
 
 /* ---- memory ---------------------------------------------------------- */
@@ -459,6 +598,11 @@ pid_t em_sys_tid(void)
 	return (pid_t)CALL0(SYS_gettid);
 }
 
+void em_sys_name_thread(const char *name)
+{
+	CALL2(SYS_prctl, PR_SET_NAME, name);
+}
+
 bool em_sys_thread_alive(pid_t tid)
 {
 	return CALL3(SYS_tgkill, CALL0(SYS_getpid), tid, 0) == 0;
@@ -478,19 +622,4 @@ void em_sys_block_signals(sigset_t *old)
 void em_sys_restore_signals(const sigset_t *old)
 {
 	CALL4(SYS_rt_sigprocmask, SIG_SETMASK, old, NULL, sizeof(uint64_t));
-}
-
-void em_sys_forked(void)
-{
-	if (sys.uffd >= 0)
-		em_sys_close(sys.uffd);
-	em_sys_spend_spares();
-	if (sys.pidfd >= 0) {
-		em_sys_close(sys.pidfd);
-		sys.pidfd = -1;
-	}
-	if (sys.mem > 0)
-		em_sys_close(sys.mem);
-	sys.uffd = -1;
-	sys.mem = 0;
 }

@@ -28,8 +28,36 @@ struct em_sys_features {
  */
 int em_sys_place_stub(uintptr_t addr);
 
-/* Opens a userfaultfd that raises SIGBUS. Once a process, again after fork. */
-int em_sys_uffd_open(struct em_sys_features *features);
+/*
+ * Opens the process's userfaultfd; once, and again after a fork. by_thread:
+ * faults become messages for em_sys_read_fault(), also those of the kernel's
+ * own accesses, and em_sys_copy_in() and em_sys_write_protect() wake who waits;
+ * this needs a privilege. Otherwise a fault is a SIGBUS. Returns 0 or -errno;
+ * -EPERM when it is the privilege that is missing.
+ */
+int em_sys_uffd_open(bool by_thread, struct em_sys_features *features);
+
+/* Closes all that it opened; in a forked child it is the parent's. */
+void em_sys_uffd_close(void);
+
+/* A fault that waits for us. */
+struct em_sys_fault {
+	uintptr_t addr;
+	bool write;      /* the access was a store */
+	bool protection; /* the page was there, and write-protected */
+	pid_t tid;       /* who waits */
+};
+/* Waits for the next message. 0 or -errno. EM_BLOCKS */
+int em_sys_read_fault(struct em_sys_fault *fault);
+/* Whoever waits for a page of this range tries again. */
+void em_sys_wake_range(uintptr_t addr, size_t bytes);
+/*
+ * Whoever touches this page, which is not there, gets a bus error from now
+ * on, or EFAULT; -ENOSYS before Linux 6.6.
+ */
+int em_sys_poison(uintptr_t addr);
+/* Sends a thread SIGBUS. */
+void em_sys_raise_sigbus(pid_t tid);
 /* Registers a range for missing and write-protect faults. */
 int em_sys_uffd_register(uintptr_t addr, size_t bytes);
 /*
@@ -46,8 +74,13 @@ int em_sys_write_protect(uintptr_t addr, size_t bytes, bool on);
  * *done says how many of the runs, from the first, are gone.
  */
 int em_sys_drop(const struct iovec *runs, size_t count, size_t *done);
-/* Reads memory of our own that the program made unreadable (PROT_NONE). */
+/*
+ * Reads managed memory whatever its protection, without ever waiting for a
+ * fault: -EFAULT when the page is not there.
+ */
 int em_sys_peek(void *dst, uintptr_t src, size_t bytes);
+/* Writes the word at addr back to itself, atomically; -EFAULT as above. */
+int em_sys_touch(uintptr_t addr);
 
 /* Anonymous memory of the library's own, zeroed, never managed; NULL if none. */
 void *em_sys_alloc(size_t bytes);
@@ -75,13 +108,13 @@ void em_sys_membarrier(void);
 void em_sys_yield(void);
 uint64_t em_sys_now_ns(void);
 pid_t em_sys_tid(void);
+/* For those who look at the threads of a process; at most 15 letters. */
+void em_sys_name_thread(const char *name);
 bool em_sys_thread_alive(pid_t tid);
 /* Blocks all signals but those that stand for faults; old may be NULL. */
 void em_sys_block_signals(sigset_t *old);
 void em_sys_restore_signals(const sigset_t *old);
 
-/* After fork, in the child: forget descriptors that belong to the parent. */
-void em_sys_forked(void);
 /*
  * A few descriptors are held back for fork, which must not fail because the
  * program has used up all others. keep: makes sure that they are there; false

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define EM_THREADS_MAX 16384u
+#define EM_NAP_NS 100000u
 
 static struct {
 	struct em_thread *records;
@@ -78,6 +79,25 @@ struct em_thread *em_thread_self(void)
 		em_sys_restore_signals(&old);
 	}
 	return self;
+}
+
+/* A record that once was this thread's is looked at first. */
+struct em_thread *em_thread_of(pid_t tid)
+{
+	static _Atomic uint32_t hints[256];
+	_Atomic uint32_t *hint = &hints[(uint32_t)tid % EM_ARRAY_LEN(hints)];
+	uint32_t used = (uint32_t)em_min(atomic_load(&threads.used), EM_THREADS_MAX);
+	uint32_t at = atomic_load_explicit(hint, memory_order_relaxed);
+
+	for (uint32_t i = 0; i <= used; i++) {
+		if (at < used && atomic_load_explicit(&threads.records[at].tid,
+						      memory_order_relaxed) == tid) {
+			atomic_store_explicit(hint, at, memory_order_relaxed);
+			return &threads.records[at];
+		}
+		at = i;
+	}
+	return NULL;
 }
 
 void em_thread_leave(void)
@@ -198,6 +218,17 @@ void em_gate_enter(struct em_thread *t)
 	}
 }
 
+bool em_gate_try_enter(struct em_thread *t, const struct em_thread *client)
+{
+	atomic_store_explicit(&t->in_fault, 1, memory_order_relaxed);
+	/* Pairs with the membarrier in em_gate_close(). */
+	atomic_signal_fence(memory_order_seq_cst);
+	if (em_likely(!em_gate_is_closed()) || em_gate_is_closed_by(client))
+		return true;
+	atomic_store_explicit(&t->in_fault, 0, memory_order_release);
+	return false;
+}
+
 void em_gate_leave(struct em_thread *t)
 {
 	atomic_store_explicit(&t->in_fault, 0, memory_order_release);
@@ -210,9 +241,19 @@ static void wait_outside(struct em_thread *t, void *arg)
 		em_sys_yield();
 }
 
-bool em_gate_is_mine(void)
+bool em_gate_is_closed(void)
 {
-	return atomic_load(&threads.gate_shut) && threads.gate_owner == self;
+	return atomic_load_explicit(&threads.gate_shut, memory_order_acquire);
+}
+
+bool em_gate_is_closed_by(const struct em_thread *t)
+{
+	return t && em_gate_is_closed() && threads.gate_owner == t;
+}
+
+void em_gate_nap(void)
+{
+	em_sys_wait(&threads.gate_shut, 1, EM_NAP_NS);
 }
 
 void em_gate_close(void)

@@ -61,6 +61,8 @@ void em_threads_forked(void);
 
 /* The caller's record, claimed if need be. EM_HANDLER */
 struct em_thread *em_thread_self(void);
+/* The record of a thread, if it has one; else NULL. */
+struct em_thread *em_thread_of(pid_t tid);
 /* Gives the caller's record back, when the thread ends. */
 void em_thread_leave(void);
 /* Calls visit for every record in use. EM_HANDLER */
@@ -90,12 +92,21 @@ size_t em_hazards_collect(struct em_range *out, size_t max);
 void em_gate_enter(struct em_thread *t);
 void em_gate_leave(struct em_thread *t);
 /*
+ * The same for a thread of the library's own that works for another one, or
+ * for nobody known (NULL). It does not wait: while it waited for a fork, the
+ * forking thread might wait for it. False: closed, and not entered.
+ */
+bool em_gate_try_enter(struct em_thread *t, const struct em_thread *client);
+/*
  * Closes the gate to all but the caller and waits until nobody is inside: fork
  * handlers of the program may still touch memory. EM_BLOCKS
  */
 void em_gate_close(void);
 void em_gate_open(void);
-/* Whether the caller holds the gate closed. EM_HANDLER */
-bool em_gate_is_mine(void);
+bool em_gate_is_closed(void);
+/* Whether t, which may be NULL, holds the gate closed. EM_HANDLER */
+bool em_gate_is_closed_by(const struct em_thread *t);
+/* Waits for the gate to open, for a moment. EM_BLOCKS */
+void em_gate_nap(void);
 
 #endif

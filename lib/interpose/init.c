@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
+#include "delivery.h"
 #include "interpose.h"
+#include "worker.h"
 
 /* The core manages memory from now on: be ready for its faults, then feed it. */
 static void outer_start(void)
 {
-	em_signals_start();
+	enum em_tristate net = em_core_config()->syscall_net;
+
 	em_thread_prepare_stack();
-	em_net_start(em_core_config()->syscall_net);
+	/* Whoever serves faults in a thread serves the kernel's as well. */
+	em_net_start(net == EM_AUTO && em_delivery_by_thread() ? EM_OFF : net);
 	em_heap_start();
 }
 
 static const struct em_core_hooks hooks = {
-	.spawn = em_thread_spawn,
+	.delivery = { .spawn = em_worker_start, .take_signals = em_signals_start },
 	.started = outer_start,
 };
 

@@ -83,7 +83,6 @@ void em_signals_forward(int sig, siginfo_t *info, void *context);
 void em_thread_prepare_stack(void);
 /* That stack, as for sigaltstack(2). EM_HANDLER */
 stack_t em_thread_own_stack(void);
-em_spawn em_thread_spawn;
 
 /* ---- heap.c ---------------------------------------------------------- */
 

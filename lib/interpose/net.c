@@ -197,15 +197,23 @@ static bool net_is_there(void)
 	return atomic_load(&trapped);
 }
 
+/* A filter, ours perhaps, may have been inherited from the program before. */
+static bool has_filter(void)
+{
+	return em_syscall(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0, 0) == SECCOMP_MODE_FILTER;
+}
+
 void em_net_start(enum em_tristate wanted)
 {
 	int ret;
 
-	if (wanted == EM_OFF || !em_protects(EM_KNOB_NET))
+	if ((wanted == EM_OFF && !has_filter()) || !em_protects(EM_KNOB_NET))
 		return;
 	em_signals_take_sigsys(on_sigsys);
 	ret = em_arch_stub == (const void *)EM_STUB_BASE ? 0 : -ENOMEM;
 	if (ret == 0 && !net_is_there()) {
+		if (wanted == EM_OFF)
+			return;
 		ret = install_filter();
 		if (ret == 0 && !net_is_there())
 			ret = -EIO;

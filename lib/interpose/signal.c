@@ -30,6 +30,7 @@ EM_TLS stack_t shown_stack = { .ss_flags = SS_DISABLE };
 #define EM_OUR_SIGNALS (1ull << (SIGBUS - 1) | 1ull << (SIGSYS - 1))
 
 static struct sigaction program_action[_NSIG]; /* of SIGBUS and SIGSYS */
+static bool sigbus_is_ours; /* faults are delivered by signal */
 static bool sigsys_is_ours;
 /* Of all others: the program's handlers, to which relay() passes. */
 static struct {
@@ -39,7 +40,7 @@ static struct {
 
 static bool is_ours(int sig)
 {
-	return sig == SIGBUS || (sig == SIGSYS && sigsys_is_ours);
+	return (sig == SIGBUS && sigbus_is_ours) || (sig == SIGSYS && sigsys_is_ours);
 }
 
 static uint8_t our_bits(const sigset_t *set)
@@ -52,7 +53,8 @@ static void remove_ours(sigset_t *set)
 {
 	if (!em_protects(EM_KNOB_MASKS))
 		return;
-	sigdelset(set, SIGBUS);
+	if (sigbus_is_ours)
+		sigdelset(set, SIGBUS);
 	if (sigsys_is_ours)
 		sigdelset(set, SIGSYS);
 }
@@ -123,18 +125,16 @@ static void take(int sig, void (*handler)(int, siginfo_t *, void *), bool block_
 		sigdelset(&sa.sa_mask, SIGSEGV);
 	}
 	EM_REAL(sigaction)(sig, &sa, &program_action[sig]);
+	sigemptyset(&sa.sa_mask);
+	sigaddset(&sa.sa_mask, sig);
+	EM_REAL(pthread_sigmask)(SIG_UNBLOCK, &sa.sa_mask, NULL);
 }
 
 void em_signals_start(void)
 {
-	sigset_t ours;
-
 	/* A fault handler must not be interrupted by a handler that faults. */
 	take(SIGBUS, on_sigbus, true);
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGBUS);
-	sigaddset(&ours, SIGSYS);
-	EM_REAL(pthread_sigmask)(SIG_UNBLOCK, &ours, NULL);
+	sigbus_is_ours = true;
 }
 
 void em_signals_take_sigsys(void (*handler)(int, siginfo_t *, void *))

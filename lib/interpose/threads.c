@@ -13,11 +13,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 
 #define EM_STACK_BYTES (256ul << 10) /* touched only as far as used */
-/* For what libc does before and after a thread's body, and for our threads. */
+/* For what libc does before and after a thread's body. */
 #define EM_HELPER_STACK_BYTES (128ul << 10)
 #define EM_LARGE_STACK_BYTES (8ul << 20)
 
@@ -197,32 +195,4 @@ EM_EXPORT int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
 		ret = pthread_attr_setstack(attr, (void *)managed_stack.start,
 					    managed_stack.end - managed_stack.start);
 	return ret;
-}
-
-/* ---- threads of our own ----------------------------------------------- */
-
-static void *run_body(void *arg)
-{
-	void (*body)(void) = (void (*)(void))arg;
-
-	prctl(PR_SET_NAME, "extmem-reclaim");
-	body();
-	return NULL;
-}
-
-int em_thread_spawn(void (*body)(void))
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	sigset_t old;
-	int ret;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	em_sys_block_signals(&old); /* inherited: program's signals pass it by */
-	ret = create_with_stack(&thread, &attr, run_body, (void *)body,
-				EM_HELPER_STACK_BYTES);
-	em_sys_restore_signals(&old);
-	pthread_attr_destroy(&attr);
-	return -ret;
 }

@@ -25,7 +25,8 @@
 struct fake_kernel fake = { .address_space = EM_WINDOW_MIN };
 
 /* What a page of registered memory is; beside it its protection. */
-enum { MAPPED = 1, PROTECTED = 2, LOCKED = 4, PINNED = 8, SHARED = 16, GONE = 32 };
+enum { MAPPED = 1, PROTECTED = 2, LOCKED = 4, PINNED = 8, SHARED = 16, GONE = 32,
+       POISONED = 64 };
 
 struct area {
 	uintptr_t start;
@@ -227,6 +228,102 @@ void fake_share_memory(uintptr_t addr, size_t bytes)
 static __thread sigjmp_buf way_back;
 static __thread volatile bool in_program;
 
+/* A thread that faulted and waits; it lies on that thread's stack. */
+struct waiter {
+	struct em_sys_fault fault;
+	bool was_read, is_over, is_killed;
+	struct waiter *next;
+};
+
+static struct waiter *waiters;
+static pthread_mutex_t waiters_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t waiters_change = PTHREAD_COND_INITIALIZER;
+
+static bool must_wait(uintptr_t addr, bool write)
+{
+	int prot;
+	unsigned char bits = bits_at(addr, &prot);
+
+	return !(bits & POISONED) && (!(bits & MAPPED) || (write && bits & PROTECTED));
+}
+
+static void forget_waiter(struct waiter *w)
+{
+	struct waiter **at = &waiters;
+
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+}
+
+/* Thread delivery: sleeps until woken. As in the kernel, the page is looked at
+ * once more when it can be seen that somebody waits. */
+static void wait_for_server(uintptr_t addr, bool write, bool protection)
+{
+	struct waiter w = { { addr, write, protection, em_sys_tid() },
+			    false, false, false, NULL };
+
+	pthread_mutex_lock(&waiters_lock);
+	w.next = waiters;
+	waiters = &w;
+	pthread_cond_broadcast(&waiters_change);
+	while (!w.is_over && must_wait(addr, write))
+		pthread_cond_wait(&waiters_change, &waiters_lock);
+	forget_waiter(&w);
+	pthread_mutex_unlock(&waiters_lock);
+	if (w.is_killed)
+		siglongjmp(way_back, FAKE_BUS_ERROR);
+}
+
+int em_sys_read_fault(struct em_sys_fault *fault)
+{
+	struct waiter *w;
+
+	pthread_mutex_lock(&waiters_lock);
+	for (;;) {
+		for (w = waiters; w && w->was_read; w = w->next)
+			;
+		if (w)
+			break;
+		pthread_cond_wait(&waiters_change, &waiters_lock);
+	}
+	w->was_read = true;
+	fake.messages++;
+	*fault = w->fault;
+	pthread_mutex_unlock(&waiters_lock);
+	return 0;
+}
+
+static void wake_waiters(uintptr_t addr, size_t bytes, pid_t tid, bool kill)
+{
+	pthread_mutex_lock(&waiters_lock);
+	for (struct waiter *w = waiters; w; w = w->next)
+		if (w->fault.addr - addr < bytes && (!tid || w->fault.tid == tid)) {
+			w->is_over = true;
+			w->is_killed |= kill;
+		}
+	pthread_cond_broadcast(&waiters_change);
+	pthread_mutex_unlock(&waiters_lock);
+}
+
+void em_sys_wake_range(uintptr_t addr, size_t bytes)
+{
+	wake_waiters(addr, bytes, 0, false);
+}
+
+void em_sys_raise_sigbus(pid_t tid)
+{
+	wake_waiters(0, UINTPTR_MAX, tid, true);
+}
+
+int em_sys_poison(uintptr_t addr)
+{
+	if (fake.no_poison)
+		return -ENOSYS;
+	change_bits(addr, EM_PAGE_BYTES, POISONED, 0);
+	return 0;
+}
+
 /* A fault of the program, as the library's own handlers answer it. */
 static void answer(uintptr_t addr, const ucontext_t *uc)
 {
@@ -240,9 +337,13 @@ static void answer(uintptr_t addr, const ucontext_t *uc)
 		change_bits(addr & ~EM_PAGE_MASK, EM_PAGE_BYTES, 0, SHARED);
 		return;
 	}
+	if (bits & POISONED)
+		siglongjmp(way_back, FAKE_BUS_ERROR);
 	if (bits & MAPPED && !(bits & PROTECTED && write))
 		return; /* somebody was faster */
-	if (em_fault_handle(addr, write, bits & MAPPED) != EM_FAULT_DONE)
+	if (fake.by_thread)
+		wait_for_server(addr, write, bits & MAPPED);
+	else if (em_fault_handle(addr, write, bits & MAPPED) != EM_FAULT_DONE)
 		siglongjmp(way_back, FAKE_BUS_ERROR);
 }
 
@@ -250,7 +351,6 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 {
 	uintptr_t addr = (uintptr_t)info->si_addr;
 	ucontext_t *uc = context;
-	int prot;
 
 	(void)signal;
 	if (in_program) {
@@ -259,12 +359,8 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 		in_program = true;
 		return;
 	}
-	/* The kernel itself makes the copy that a write to shared memory wants. */
-	if ((bits_at(addr, &prot) & (MAPPED | SHARED | PROTECTED)) == (MAPPED | SHARED)) {
-		change_bits(addr & ~EM_PAGE_MASK, EM_PAGE_BYTES, 0, SHARED);
-		return;
-	}
-	if (!em_arch_copy_fixup(uc))
+	/* Whoever serves faults must not have one. */
+	if (fake.by_thread || !em_arch_copy_fixup(uc))
 		die("the library touched a page that is not there", addr);
 }
 
@@ -322,8 +418,11 @@ int em_sys_place_stub(uintptr_t addr)
 	return 0;
 }
 
-int em_sys_uffd_open(struct em_sys_features *features)
+int em_sys_uffd_open(bool by_thread, struct em_sys_features *features)
 {
+	if (by_thread && fake.no_privilege)
+		return -EPERM;
+	fake.by_thread = by_thread;
 	*features = (struct em_sys_features){ .move = !fake.no_move, .vector_drop = true };
 	syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
 	catch_faults();
@@ -388,6 +487,7 @@ long em_sys_copy_in(uintptr_t dst, const void *src, size_t bytes, bool protect)
 	if (n)
 		show(a, index_of(a, dst), index_of(a, dst) + n);
 	pthread_mutex_unlock(&lock);
+	wake_waiters(dst, n << EM_PAGE_SHIFT, 0, false);
 	return n ? (long)(n << EM_PAGE_SHIFT) : error;
 }
 
@@ -456,6 +556,8 @@ int em_sys_write_protect(uintptr_t addr, size_t bytes, bool on)
 		ret = -ENOENT;
 	}
 	pthread_mutex_unlock(&lock);
+	if (!on)
+		wake_waiters(addr, bytes, 0, false);
 	return ret;
 }
 
@@ -463,8 +565,8 @@ static int drop_pages(struct area *a, size_t from, size_t to)
 {
 	size_t end = from;
 
-	while (end < to && !(a->bits[end] & LOCKED))
-		end++;
+	for (; end < to && !(a->bits[end] & LOCKED); end++)
+		a->bits[end] &= (unsigned char)~POISONED;
 	leave(a, from, end);
 	return end < to ? -EINVAL : 0;
 }
@@ -525,6 +627,22 @@ int em_sys_peek(void *dst, uintptr_t src, size_t bytes)
 	return ret;
 }
 
+int em_sys_touch(uintptr_t addr)
+{
+	int ret = -EFAULT;
+
+	pthread_mutex_lock(&lock);
+	struct area *a = area_of(addr);
+	size_t page = a ? index_of(a, addr) : 0;
+	if (a && a->bits[page] & MAPPED && !(a->bits[page] & PROTECTED)) {
+		a->bits[page] &= (unsigned char)~SHARED;
+		show(a, page, page + 1);
+		ret = 0;
+	}
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
 /* ---- memory ---------------------------------------------------------- */
 
 void *em_sys_alloc(size_t bytes)
@@ -567,8 +685,12 @@ int em_sys_protect(uintptr_t addr, size_t bytes, int prot)
 {
 	pthread_mutex_lock(&lock);
 	struct area *a = area_of(addr);
-	if (!a)
+	if (!a && em_in_window(addr))
 		die("protection of memory that is not registered", addr);
+	if (!a) {
+		pthread_mutex_unlock(&lock);
+		return mprotect((void *)addr, bytes, prot) < 0 ? -errno : 0;
+	}
 	size_t from = index_of(a, addr), n = bytes >> EM_PAGE_SHIFT;
 	memset(a->prot + from, prot, n);
 	show(a, from, from + n);
@@ -663,6 +785,11 @@ uint64_t em_sys_now_ns(void)
 
 pid_t em_sys_tid(void) { return gettid(); }
 
+void em_sys_name_thread(const char *name)
+{
+	(void)name;
+}
+
 bool em_sys_thread_alive(pid_t tid)
 {
 	return tgkill(getpid(), tid, 0) == 0;
@@ -685,11 +812,7 @@ void em_sys_restore_signals(const sigset_t *old)
 
 bool em_sys_keep_spares(void) { return true; }
 bool em_sys_spend_spares(void) { return false; }
-
-void em_sys_forked(void)
-{
-	die("the fake kernel has no fork", 0);
-}
+void em_sys_uffd_close(void) { }
 
 /*
  * In front of liburing's: a store has its ring only when the test wants it,

@@ -13,7 +13,8 @@
  * not there is a real fault, and a race between a writer and reclaim is a
  * real race. A page that leaves is poisoned: whoever reads it afterwards
  * notices. The library itself must never touch a page that is not there,
- * outside of em_arch_copy(): that ends the test.
+ * outside of em_arch_copy(), and not there either when faults are delivered to
+ * a thread: that ends the test.
  *
  * Failures are ordered by setting fields of `fake`, at any time.
  */
@@ -29,9 +30,12 @@ struct fake_kernel {
 	/* What this kernel is; to be set before the library starts. */
 	bool no_move;               /* before Linux 6.8 */
 	bool has_ring;              /* io_uring is allowed */
+	bool no_privilege;          /* thread delivery is refused */
+	bool no_poison;             /* before Linux 6.6 */
 	uint64_t address_space;     /* RLIMIT_AS: a larger window is refused */
 
 	/* How it behaves. */
+	bool by_thread;             /* which delivery was asked for */
 	_Atomic bool patient;       /* waits never time out: a lost wake-up hangs */
 	_Atomic uint32_t short_copies; /* one in so many runs is mapped in part */
 	_Atomic uint32_t short_io;  /* one in so many transfers is short */
@@ -47,6 +51,7 @@ struct fake_kernel {
 
 	/* What happened so far. */
 	_Atomic uint64_t reads, writes, copies, moves, drops, wakes;
+	_Atomic uint64_t messages; /* read, in thread delivery */
 	_Atomic uint64_t mapped, mapped_peak; /* pages of the window */
 	long lifted;            /* protections taken off, pages in all */
 };

@@ -145,6 +145,7 @@ static void test_good_values(void)
 		{ "prefetch.readahead", "4K", "4K" },
 		{ "prefetch.readahead", "256K", "256K" },
 		{ "faults.delivery", "signal", "signal" },
+		{ "faults.delivery", "thread", "thread" },
 		{ "faults.delivery", "auto", "auto" },
 		{ "faults.syscall_net", "on", "on" },
 		{ "faults.syscall_net", "off", "off" },
@@ -180,6 +181,8 @@ static void test_good_values(void)
 	is_int(cfg.on_full, EM_FULL_ABORT, "abort is EM_FULL_ABORT");
 	em_config_set(&cfg, "faults.delivery", "signal", NULL, 0);
 	is_int(cfg.delivery, EM_DELIVERY_SIGNAL, "signal is EM_DELIVERY_SIGNAL");
+	em_config_set(&cfg, "faults.delivery", "thread", NULL, 0);
+	is_int(cfg.delivery, EM_DELIVERY_THREAD, "thread is EM_DELIVERY_THREAD");
 }
 
 static void test_bad_values(void)
@@ -237,8 +240,8 @@ static void test_bad_values(void)
 		  "'eviction.standby' is '60%': expected a percentage from 1% to 50%" },
 		{ "prefetch.readahead", "3K",
 		  "'prefetch.readahead' is '3K': expected 0 or a power of two from 4K to 256K" },
-		{ "faults.delivery", "thread",
-		  "'faults.delivery' is 'thread': expected auto or signal" },
+		{ "faults.delivery", "poll",
+		  "'faults.delivery' is 'poll': expected auto, signal or thread" },
 		{ "faults.syscall_net", "true",
 		  "'faults.syscall_net' is 'true': expected auto, on or off" },
 		{ "tiers[0].type", "nbd",

@@ -179,7 +179,7 @@ static void test_gate(void)
 		int now = was_inside;
 		usleep(200);
 		found_inside += inside != 0 || was_inside != now;
-		if (!em_gate_is_mine())
+		if (!em_gate_is_closed_by(em_thread_self()))
 			found_inside++;
 		em_gate_enter(em_thread_self()); /* who closed it may pass */
 		em_gate_leave(em_thread_self());
@@ -193,7 +193,7 @@ static void test_gate(void)
 		pthread_join(t[i], NULL);
 	is_int(found_inside, 0, "nobody is inside a closed gate");
 	is_int(stuck, 0, "and all go on when it opens");
-	ok(!em_gate_is_mine(), "it is nobody's then");
+	ok(!em_gate_is_closed_by(em_thread_self()), "it is nobody's then");
 	fake.patient = false;
 }
 
@@ -202,7 +202,7 @@ static void publishing(const void *arg)
 	struct em_sys_features features;
 
 	(void)arg;
-	em_sys_uffd_open(&features);
+	em_sys_uffd_open(false, &features);
 	is_int(em_threads_init(), 0, "threads");
 	test_nesting();
 	test_many();

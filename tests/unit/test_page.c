@@ -291,7 +291,7 @@ int main(void)
 	struct em_sys_features features;
 
 	alarm(60); /* a lost wake-up hangs */
-	em_sys_uffd_open(&features);
+	em_sys_uffd_open(false, &features);
 	test_window();
 	test_slots();
 	test_words();

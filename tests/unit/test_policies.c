@@ -293,7 +293,7 @@ static void start_policy(const char *name)
 {
 	struct em_sys_features features;
 
-	em_sys_uffd_open(&features);
+	em_sys_uffd_open(false, &features);
 	is_int(em_window_init(16), 0, "a window");
 	em_threads_init();
 	is_int(em_policy_init(name, em_window_bytes() >> EM_PAGE_SHIFT >> 4), 0,

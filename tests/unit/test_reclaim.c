@@ -14,7 +14,7 @@
 #define PAGES_MAX 8192
 
 struct load {
-	const char *policy, *way_out;
+	const char *policy, *way_out, *delivery;
 	unsigned int threads;
 	bool reclaimer;        /* a thread evicts ahead of need */
 	unsigned int steps;    /* of each thread */
@@ -154,7 +154,8 @@ static void four_times_the_limit(const void *arg)
 	char config[256];
 
 	snprintf(config, sizeof(config), "eviction.algorithm=%s\neviction.way_out=%s\n"
-		 "eviction.granule=%dK", l->policy, l->way_out, l->threads > 1 ? 64 : 16);
+		 "faults.delivery=%s\neviction.granule=%dK", l->policy, l->way_out,
+		 l->delivery, l->threads > 1 ? 64 : 16);
 	fake.short_copies = 7;
 	if (!start_world(l->reclaimer ? spawn_thread : spawn_nothing, config))
 		return;
@@ -171,6 +172,7 @@ static void four_times_the_limit(const void *arg)
 	ok(fake.mapped_peak > em_segment->credit_pages / 2, "though the memory was used");
 	is_int(em_segment->over_limit_events, 0, "the limit was never passed");
 	is_str(em_segment->way_out, l->way_out, "pages left by %s", l->way_out);
+	is_str(em_segment->delivery, l->delivery, "faults came by %s", l->delivery);
 	struct em_report r = report_now();
 	ok(r.pages_evicted > 2 * em_segment->limit_pages && r.faults[EM_FAULT_MAJOR] > 100 &&
 	   r.faults[EM_FAULT_SOFT] > 0 && r.pages_clean > 0,
@@ -189,23 +191,32 @@ static void four_times_the_limit(const void *arg)
 	is_int(r.standby_bytes + r.stored_bytes + r.clean_bytes, 0, "and the gauges say zero");
 }
 
+static void loads(const char *policy, const char *way_out, const char *delivery)
+{
+	bool by_thread = !strcmp(delivery, "thread");
+	char name[128];
+
+	for (unsigned int threads = 1; threads <= THREADS_MAX; threads += 3) {
+		struct load l = { policy, way_out, delivery, threads,
+				  threads > 1 || by_thread, 1600 / threads };
+		snprintf(name, sizeof(name), "%s, %s, by %s, threads: %u", policy, way_out,
+			 delivery, threads);
+		in_child(name, four_times_the_limit, &l);
+		next_seed++;
+	}
+}
+
 static void all_loads(void)
 {
 	static const char *const policies[] = { "fifo", "clock", "lru" };
 	static const char *const ways[] = { "copy", "move" };
-	char name[128];
 
 	next_seed = first_seed();
-	for (size_t p = 0; p < EM_ARRAY_LEN(policies); p++)
-		for (size_t w = 0; w < EM_ARRAY_LEN(ways); w++)
-			for (unsigned int threads = 1; threads <= THREADS_MAX; threads += 3) {
-				struct load l = { policies[p], ways[w], threads,
-						  threads > 1, 1600 / threads };
-				snprintf(name, sizeof(name), "%s, %s, threads: %u",
-					 l.policy, l.way_out, threads);
-				in_child(name, four_times_the_limit, &l);
-				next_seed++;
-			}
+	for (size_t w = 0; w < EM_ARRAY_LEN(ways); w++) {
+		for (size_t p = 0; p < EM_ARRAY_LEN(policies); p++)
+			loads(policies[p], ways[w], "signal");
+		loads("lru", ways[w], "thread");
+	}
 }
 
 /* ---- what the kernel refuses ------------------------------------------- */

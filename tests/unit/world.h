@@ -126,7 +126,7 @@ static inline const char *scratch_folder(void)
  */
 static inline bool start_world(em_spawn *spawn, const char *config)
 {
-	const struct em_core_hooks hooks = { spawn, nothing_more };
+	const struct em_core_hooks hooks = { { spawn, nothing_more }, nothing_more };
 	char text[4096];
 
 	snprintf(text, sizeof(text), "limits.memory=8M\ntiers[0].path=%s\n%s\n",

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "delivery.h"
+#include "fault.h"
+#include "log.h"
+#include "stats.h"
+#include "thread.h"
+#include "window.h"
+#include <errno.h>
+#include <string.h>
+
+/* So many faults can be waiting for the disk at once. */
+#define EM_SERVERS_MAX 8u
+
+static struct {
+	bool by_thread;
+	struct em_delivery_hooks hooks;
+	_Atomic uint32_t servers;
+	_Atomic uint32_t idle;   /* servers that want to lead */
+	_Atomic uint32_t led;    /* futex: 1 while somebody leads */
+} delivery;
+
+bool em_delivery_by_thread(void) { return delivery.by_thread; }
+
+/* ---- leading --------------------------------------------------------- */
+
+static void lead(void)
+{
+	atomic_fetch_add(&delivery.idle, 1);
+	while (atomic_exchange(&delivery.led, 1))
+		em_sys_wait(&delivery.led, 1, 0);
+	atomic_fetch_sub(&delivery.idle, 1);
+}
+
+static void serve_on(void);
+
+/* Somebody else leads from now on, if there is anybody. */
+static void let_lead(void)
+{
+	uint32_t n = atomic_load(&delivery.servers);
+
+	if (!atomic_load(&delivery.idle) && n < EM_SERVERS_MAX &&
+	    atomic_compare_exchange_strong(&delivery.servers, &n, n + 1) &&
+	    delivery.hooks.spawn(serve_on) < 0)
+		atomic_fetch_sub(&delivery.servers, 1);
+	atomic_store(&delivery.led, 0);
+	em_sys_wake(&delivery.led, 1);
+}
+
+/* ---- serving --------------------------------------------------------- */
+
+/*
+ * The page cannot be had, and the log says why: whoever touches it gets a bus
+ * error. Older kernels can only be asked to send the thread a signal.
+ */
+static void refuse(const struct em_sys_fault *f)
+{
+	int ret = em_sys_poison(em_round_down(f->addr, EM_PAGE_BYTES));
+
+	if (ret < 0 && ret != -EEXIST)
+		em_sys_raise_sigbus(f->tid);
+}
+
+static void serve(const struct em_sys_fault *f)
+{
+	if (!em_in_window(f->addr))
+		em_panic("fault in the library's own memory, at %lx", (unsigned long)f->addr);
+	switch (em_fault_serve(f->addr, f->write, f->protection, em_thread_of(f->tid))) {
+	case EM_FAULT_FAILED: refuse(f); break;
+	case EM_FAULT_LATER: em_gate_nap(); break;
+	default: break; /* it is there, or not ours: the kernel knows better */
+	}
+	/* Also when it was there already, or nobody could say: try again. */
+	em_sys_wake_range(em_round_down(f->addr, EM_PAGE_BYTES), EM_PAGE_BYTES);
+}
+
+/* The body of a server. */
+static void serve_on(void)
+{
+	struct em_sys_fault f;
+	bool leading = false;
+
+	em_sys_name_thread("extmem-fault");
+	em_thread_self();
+	for (;;) {
+		if (!leading)
+			lead();
+		int ret = em_sys_read_fault(&f);
+		if (ret < 0)
+			em_panic("cannot read faults: error %d", -ret);
+		leading = !em_fault_would_wait(f.addr);
+		if (!leading)
+			let_lead();
+		serve(&f);
+	}
+}
+
+/* ---- starting -------------------------------------------------------- */
+
+static int start_by_thread(struct em_sys_features *features)
+{
+	int ret = em_sys_uffd_open(true, features);
+
+	if (ret < 0)
+		return ret;
+	atomic_store(&delivery.servers, 1);
+	ret = delivery.hooks.spawn(serve_on);
+	if (ret < 0)
+		em_sys_uffd_close();
+	return ret;
+}
+
+static int start(bool by_thread, struct em_sys_features *features)
+{
+	int ret;
+
+	atomic_store(&delivery.idle, 0);
+	atomic_store(&delivery.led, 0);
+	delivery.by_thread = false;
+	if (by_thread) {
+		ret = start_by_thread(features);
+		delivery.by_thread = ret == 0;
+		if (ret == 0)
+			return 0;
+		em_log("faults cannot be delivered to a thread (%s, error %d); they are "
+		       "delivered by signal", ret == -EPERM ? "no privilege for it" :
+		       "it cannot be started", -ret);
+	}
+	return em_sys_uffd_open(false, features);
+}
+
+int em_delivery_start(bool by_thread, const struct em_delivery_hooks *hooks,
+		      struct em_sys_features *features)
+{
+	int ret;
+
+	delivery.hooks = *hooks;
+	ret = start(by_thread, features);
+	if (ret == 0 && !delivery.by_thread)
+		hooks->take_signals();
+	return ret;
+}
+
+int em_delivery_forked(struct em_sys_features *features)
+{
+	bool by_thread = delivery.by_thread;
+	int ret = start(by_thread, features);
+
+	if (ret == 0 && delivery.by_thread != by_thread) {
+		strcpy(em_segment->delivery, "signal");
+		delivery.hooks.take_signals();
+	}
+	return ret;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * delivery: how faults reach fault.c.
+ *
+ * In signal delivery a fault is a SIGBUS in the thread that faulted, and
+ * nothing of this module runs. In thread delivery it is a message, read by
+ * threads of the library's own. The thread that faulted sleeps in the kernel,
+ * wherever it touched the page: in its own code or in the middle of a system
+ * call. That is the point of it, and its price: two switches between threads.
+ *
+ * Leader and followers: one server at a time waits for a message. What can be
+ * done at once it does itself. Before it waits for anything else, the disk
+ * above all, it lets the next one lead, which is started if there is none. So
+ * a lone fault costs no more than one wake-up, and many faults read from the
+ * disk side by side.
+ *
+ * What a server must not do is wait for a thread that waits for a server:
+ *
+ *   whoever owns a page or holds a lock touches no managed memory, but through
+ *   em_sys_peek() and em_sys_touch(), which do not wait;
+ *   a fork keeps pages and locks to itself, and its thread runs code of the
+ *   program meanwhile: a server that meets the closed gate leaves the fault
+ *   alone and tells its thread to try again (EM_FAULT_LATER).
+ */
+#ifndef EM_DELIVERY_H
+#define EM_DELIVERY_H
+
+#include "reclaim.h"
+#include "sys.h"
+
+/* What the outer layer lends. */
+struct em_delivery_hooks {
+	em_spawn *spawn;            /* start a thread */
+	void (*take_signals)(void); /* faults are SIGBUS from now on */
+};
+
+/*
+ * Opens the userfaultfd, and starts the first server if the delivery is to be
+ * by thread. Where that is not possible it says so and takes signals. Before
+ * anything is registered. 0 or -errno.
+ */
+int em_delivery_start(bool by_thread, const struct em_delivery_hooks *hooks,
+		      struct em_sys_features *features);
+/* In a forked child: as the parent had it, if that is possible. */
+int em_delivery_forked(struct em_sys_features *features);
+/* Whether faults are delivered to threads. EM_HANDLER */
+bool em_delivery_by_thread(void);
+
+#endif
