@@ -22,7 +22,8 @@
 #define GRANULE 16u    /* pages that leave together */
 #define CLUSTER 128u   /* pages written together */
 #define CLUSTERS 32u   /* buffers: in flight, or waiting to be touched again */
-#define SPREAD 4u      /* the file is so many times as large as the area */
+#define SPREAD 4u      /* the file is so many times as large as the area;
+			  a place in it holds one cluster */
 
 /* A page's word: a state, and which buffer or slot. */
 enum { FRESH, BUSY, RESIDENT, BUFFERED, STORED };
@@ -44,7 +45,8 @@ static _Atomic long credits;
 static _Atomic uint8_t *queued;          /* a granule is in the queue */
 static _Atomic uint32_t *queue;          /* granules, first in first out */
 static _Atomic uint64_t queue_head;
-static uint64_t queue_tail, next_slot;
+static uint64_t queue_tail, next_place;
+static _Atomic uint16_t *live;           /* pages that are in this place only */
 static struct cluster clusters[CLUSTERS];
 static int uffd, file;
 static struct io_uring ring;
@@ -115,6 +117,10 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 		from = buffers + AT(w) * PAGE;
 	}
 	copy_in(page, from);
+	if (STATE(w) == STORED)
+		atomic_fetch_sub(&live[AT(w) / CLUSTER], 1);
+	else if (STATE(w) == BUFFERED)
+		atomic_fetch_sub(&live[clusters[AT(w) / CLUSTER].slot / CLUSTER], 1);
 	enqueue(page);
 	atomic_store(&words[page], WORD(RESIDENT, 0));
 }
@@ -200,6 +206,20 @@ static void drop(struct cluster *c)
 	     (long)(c->count * PAGE), "process_madvise");
 }
 
+/* The next place from which every page has come back. */
+static uint64_t free_place(void)
+{
+	uint64_t places = SPREAD * pages / CLUSTER;
+
+	for (uint64_t n = 0; n < places; n++) {
+		uint64_t place = next_place++ % places;
+		if (!atomic_load(&live[place]))
+			return place;
+	}
+	fprintf(stderr, "floor: no room; a longer run needs a real store\n");
+	exit(1);
+}
+
 static void evict(size_t number)
 {
 	struct cluster *c = &clusters[number];
@@ -221,10 +241,8 @@ static void evict(size_t number)
 	for (unsigned int i = 0; i < c->count; i++)
 		memcpy(buffer_of(number, i), area + c->page[i] * PAGE, PAGE);
 	drop(c);
-	if (next_slot + CLUSTER > SPREAD * pages)
-		abort(); /* a longer run needs a real store */
-	c->slot = next_slot;
-	next_slot += c->count;
+	c->slot = free_place() * CLUSTER;
+	atomic_store(&live[c->slot / CLUSTER], (uint16_t)c->count);
 	for (unsigned int i = 0; i < c->count; i++)
 		atomic_store(&words[c->page[i]], WORD(BUFFERED, number * CLUSTER + i));
 	atomic_fetch_add(&credits, (long)c->count);
@@ -293,6 +311,7 @@ void *floor_map(size_t count, size_t limit, const char *folder)
 	words = map(pages * sizeof(*words));
 	queued = map(pages / GRANULE + 1);
 	queue = map((pages / GRANULE + 1) * sizeof(*queue));
+	live = map((SPREAD * pages / CLUSTER + 1) * sizeof(*live));
 	buffers = map(CLUSTERS * CLUSTER * PAGE);
 	open_uffd();
 	file = open(folder, O_TMPFILE | O_RDWR | O_DIRECT, 0600);
