@@ -124,10 +124,13 @@ check_PROGRAMS += $(unit_tests)
 
 # ---- what the scripts use ----
 
-check_PROGRAMS += tests/lib/measure tests/lib/lines tests/stress/verify \
+check_PROGRAMS += tests/lib/measure tests/lib/lines tests/stress/kernel tests/stress/verify \
 	tests/stress/torture tests/bench/touch
 tests_lib_measure_SOURCES = tests/lib/measure.c
 tests_lib_lines_SOURCES = tests/lib/lines.c
+tests_stress_kernel_SOURCES = tests/stress/kernel.c
+tests_stress_kernel_CFLAGS = $(AM_CFLAGS) $(LIBURING_CFLAGS)
+tests_stress_kernel_LDADD = $(LIBURING_LIBS)
 tests_stress_verify_SOURCES = tests/stress/verify.c tests/stress/areas.h
 tests_stress_verify_CFLAGS = $(AM_CFLAGS) -pthread
 tests_stress_verify_LDFLAGS = $(AM_LDFLAGS) -pthread

@@ -246,6 +246,29 @@ refused() {
 	done
 }
 
+@test "thread delivery is refused without the privilege, with the ways out" {
+	need_root
+	[ "$(cat /proc/sys/vm/unprivileged_userfaultfd)" = 0 ] || skip "everybody may here"
+	extmem_as_nobody run --dry-run --swap /tmp --set faults.delivery=thread true
+	expect_status 125
+	for way in root CAP_SYS_PTRACE /dev/userfaultfd unprivileged_userfaultfd "'signal'"; do
+		expect_line "$way"
+	done
+}
+
+@test "thread delivery leaves the program's signals alone, and stat says it" {
+	need_root
+	extmem run --swap "$scratch" --set faults.delivery=thread --stats "$scratch/s.json" \
+		-- grep SigCgt /proc/self/status
+	expect_status 0
+	# SIGBUS is signal 7, SIGSYS 31.
+	caught=${output##*[[:space:]]}
+	[ $((0x$caught & 1 << 6)) = 0 ]
+	[ $((0x$caught & 1 << 30)) = 0 ]
+	grep -q '"delivery": *"thread"' "$scratch/s.json"
+	grep -q '"syscall_net": *"off"' "$scratch/s.json"
+}
+
 # ---- the policy ------------------------------------------------------------
 
 @test "options win over the file, and --set over options" {

@@ -36,6 +36,7 @@ while [ $# -gt 0 ]; do
 done
 
 verify=$builddir/tests/stress/verify
+kernel=$builddir/tests/stress/kernel
 limit=$((mb / 4))M
 swap=$scratch/swap
 mkdir -m 1777 "$swap"
@@ -115,6 +116,30 @@ modes() {
 	for mode in fill random sequential hotset; do
 		stress "default policy" env 2 "$first_seed" $mode
 	done
+}
+
+# ---- faults delivered to a thread ------------------------------------------
+
+by_thread() {
+	local way threads why log=$scratch/log
+
+	if ! why=$("$extmem" run --swap "$swap" --set faults.delivery=thread -- true 2>&1); then
+		tap_skip "thread delivery" "$why"
+		return
+	fi
+	for way in copy move; do
+		way_missing $way >/dev/null && continue
+		for threads in 1 4 8; do
+			stress "by thread, $way" env $threads "$first_seed" mixed \
+				--set faults.delivery=thread --set "eviction.way_out=$way"
+		done
+	done
+	if timeout 300 "$extmem" run --limit 16M --swap "$swap" \
+		--set faults.delivery=thread -- "$kernel" "$swap" >"$log" 2>&1; then
+		tap_ok "by thread: raw system calls and io_uring on evicted buffers"
+	else
+		tap_not_ok "by thread: raw system calls and io_uring on evicted buffers" "$log"
+	fi
 }
 
 # ---- as an ordinary user ---------------------------------------------------
@@ -203,6 +228,7 @@ kill_nine() {
 
 matrix
 modes
+by_thread
 kill_nine
 ordinary_user
 if [ -z "$(ls -A "$swap")" ]; then
