@@ -4,6 +4,7 @@
 #include "credits.h"
 #include "delivery.h"
 #include "fault.h"
+#include "knobs.h"
 #include "log.h"
 #include "page.h"
 #include "reclaim.h"
@@ -115,7 +116,7 @@ void em_fork_parent(void)
 		em_sys_close(now.tables);
 	if (now.watched >= 0)
 		em_sys_close(now.watched);
-	if (em_slots_used())
+	if (em_slots_used() && em_protects(EM_KNOB_PINS))
 		em_slots_pin(now.child);
 	em_standby_fork_parent();
 	em_sys_keep_spares();
@@ -261,7 +262,8 @@ static void shorten_chain(struct census *c)
 	uint64_t files = files_of(c);
 	int ret;
 
-	if (__builtin_popcountll(files) < (int)EM_SLOT_FILES - 1)
+	if (__builtin_popcountll(files) < (int)EM_SLOT_FILES - 1 ||
+	    !em_protects(EM_KNOB_CHAIN))
 		return;
 	copying.file = (unsigned int)__builtin_ctzll(files);
 	for (unsigned int n = 0; n < EM_SLOT_FILES; n++)
@@ -316,6 +318,7 @@ void em_fork_child(void)
 	em_slots_forked();
 	count(&c);
 	shorten_chain(&c);
+	em_region_forked();
 	em_reclaim_forked(em_delivery_by_thread());
 	em_sys_keep_spares();
 	release();

@@ -19,7 +19,15 @@
 	X(NET, "net")      /* calls that libc makes inside itself */ \
 	X(MASKS, "masks")  /* SIGBUS and SIGSYS kept out of signal masks */ \
 	X(LIBC, "libc")    /* what libc touches with signals blocked stays out */ \
-	X(STACKS, "stacks") /* signal frames and thread descriptors stay out */
+	X(STACKS, "stacks") /* signal frames and thread descriptors stay out */ \
+	X(FORK, "fork")    /* a child gets its parent's pages */ \
+	X(PINS, "pins")    /* the slots of a child are kept */ \
+	X(CHAIN, "chain")  /* long chains of forks are shortened */ \
+	X(ORDER, "fork-order") /* fork takes our locks after all others */ \
+	X(SPARES, "spares") /* descriptors are held back for fork */ \
+	X(CLONE, "clone")  /* forks by another name */ \
+	X(ADVICE, "advice") /* advice about memory has its native meaning */ \
+	X(MEMORY, "memory") /* mappings are changed along with their pages */
 
 #define EM_KNOB_MEMBER(id, name) EM_KNOB_##id,
 enum em_knob { EM_KNOBS(EM_KNOB_MEMBER) EM_KNOB_COUNT };

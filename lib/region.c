@@ -573,6 +573,35 @@ int em_region_protect(uintptr_t addr, size_t bytes, int prot)
 	return ret;
 }
 
+static void set_flags(uintptr_t addr, uintptr_t end, uint32_t set, uint32_t clear)
+{
+	split_at(addr);
+	split_at(end);
+	for (uint32_t i = lower_bound(addr);
+	     i < region_count() && em_regions[i].start < end; i++)
+		em_regions[i].flags = (em_regions[i].flags & ~clear) | set;
+	merge_around(addr, end);
+}
+
+int em_region_flag(uintptr_t addr, size_t bytes, uint32_t set, uint32_t clear)
+{
+	sigset_t old;
+	int ret = 0;
+
+	em_lock_enter(&map_lock, &old);
+	if (table_full()) {
+		ret = -ENOMEM;
+	} else {
+		change_begin();
+		set_flags(addr, addr + bytes, set, clear);
+		change_end();
+		if (!em_region_covers(addr, bytes))
+			ret = -ENOMEM;
+	}
+	em_lock_leave(&map_lock, &old);
+	return ret;
+}
+
 int em_region_discard(uintptr_t addr, size_t bytes)
 {
 	bool covered;
@@ -584,6 +613,27 @@ int em_region_discard(uintptr_t addr, size_t bytes)
 	ret = wipe(addr, bytes, true);
 	em_lock_leave(&map_lock, &old);
 	return ret < 0 ? ret : covered ? 0 : -ENOMEM;
+}
+
+/* What is taken away changes the array: look from the same address again. */
+void em_region_forked(void)
+{
+	uintptr_t at = EM_WINDOW_BASE;
+
+	for (uint32_t i; (i = lower_bound(at)) < region_count();) {
+		struct em_region r = em_regions[i];
+		size_t bytes = r.end - r.start;
+
+		if (r.flags & EM_REGION_NO_FORK)
+			clear(r.start, bytes);
+		else if (r.flags & EM_REGION_WIPE_FORK)
+			wipe(r.start, bytes, true);
+		at = r.end;
+	}
+	change_begin();
+	for (uint32_t i = 0; i < region_count(); i++)
+		em_regions[i].flags &= ~EM_REGION_PINNED;
+	change_end();
 }
 
 /* ---- mremap ---------------------------------------------------------- */

@@ -42,6 +42,13 @@ int em_region_unmap(uintptr_t addr, size_t bytes);
 int em_region_protect(uintptr_t addr, size_t bytes, int prot);
 /* MADV_DONTNEED: the pages read as zero from now on. */
 int em_region_discard(uintptr_t addr, size_t bytes);
+/* Sets and clears EM_REGION_* flags. */
+int em_region_flag(uintptr_t addr, size_t bytes, uint32_t set, uint32_t clear);
+/*
+ * In a forked child, the MAP lock held: what it is not to have is taken from
+ * it, and nothing is locked.
+ */
+void em_region_forked(void);
 /* mremap; fixed: the address asked for with MREMAP_FIXED, else 0. */
 int em_region_remap(uintptr_t addr, size_t old_bytes, size_t new_bytes,
 		    int flags, uintptr_t fixed, uintptr_t *moved);

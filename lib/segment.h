@@ -170,7 +170,9 @@ struct em_region {
 	char name[32];        /* "" unless the program gave one */
 };
 
-#define EM_REGION_PINNED 1u
+#define EM_REGION_PINNED 1u    /* locked: does not leave */
+#define EM_REGION_NO_FORK 2u   /* a child does not have it */
+#define EM_REGION_WIPE_FORK 4u /* a child finds it empty */
 
 #define EM_REGIONS_MAX 65536u
 #define EM_BLOCK_PAGES 512u /* pages to a block: 2 MiB */

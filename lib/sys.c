@@ -2,6 +2,7 @@
 #include "sys.h"
 #include "arch.h"
 #include "kernel.h"
+#include "knobs.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -140,6 +141,8 @@ bool em_sys_spend_spares(void)
 {
 	bool any = false;
 
+	if (!em_protects(EM_KNOB_SPARES))
+		return false;
 	for (size_t i = 0; i < EM_SPARES; i++) {
 		if (!sys.spares[i])
 			continue;

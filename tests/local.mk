@@ -125,7 +125,7 @@ check_PROGRAMS += $(unit_tests)
 # ---- what the scripts use ----
 
 check_PROGRAMS += tests/lib/measure tests/lib/lines tests/stress/kernel tests/stress/verify \
-	tests/stress/torture tests/bench/touch
+	tests/stress/torture tests/bench/touch tests/bench/fork
 tests_lib_measure_SOURCES = tests/lib/measure.c
 tests_lib_lines_SOURCES = tests/lib/lines.c
 tests_stress_kernel_SOURCES = tests/stress/kernel.c
@@ -137,6 +137,7 @@ tests_stress_verify_LDFLAGS = $(AM_LDFLAGS) -pthread
 tests_stress_torture_SOURCES = tests/stress/torture.c tests/stress/areas.h
 tests_stress_torture_CFLAGS = $(AM_CFLAGS) -pthread
 tests_stress_torture_LDFLAGS = $(AM_LDFLAGS) -pthread
+tests_bench_fork_SOURCES = tests/bench/fork.c
 tests_bench_touch_SOURCES = tests/bench/touch.c tests/bench/floor.c \
 	tests/bench/floor.h
 tests_bench_touch_CFLAGS = $(AM_CFLAGS) -pthread $(LIBURING_CFLAGS)
@@ -156,13 +157,16 @@ tests_rows_libextmem_knobs_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
 	-rpath $(abs_top_builddir)/tests/rows -Wl,-z,nodelete
 
 row_programs = tests/rows/rows-calls tests/rows/rows-signals tests/rows/rows-stacks \
-	tests/rows/rows-threads
+	tests/rows/rows-threads tests/rows/rows-processes
 check_PROGRAMS += $(row_programs)
 row_cflags = $(AM_CFLAGS) -pthread
 row_ldflags = $(AM_LDFLAGS) -pthread
 tests_rows_rows_calls_SOURCES = tests/rows/calls.c tests/rows/row.h
 tests_rows_rows_calls_CFLAGS = $(row_cflags)
 tests_rows_rows_calls_LDFLAGS = $(row_ldflags)
+tests_rows_rows_processes_SOURCES = tests/rows/processes.c tests/rows/row.h
+tests_rows_rows_processes_CFLAGS = $(row_cflags)
+tests_rows_rows_processes_LDFLAGS = $(row_ldflags)
 tests_rows_rows_signals_SOURCES = tests/rows/signals.c tests/rows/row.h
 tests_rows_rows_signals_CFLAGS = $(row_cflags)
 tests_rows_rows_signals_LDFLAGS = $(row_ldflags)

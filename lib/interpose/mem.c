@@ -6,6 +6,7 @@
  */
 #include "arch.h"
 #include "interpose.h"
+#include "knobs.h"
 #include "net_calls.h"
 #include "region.h"
 #include "stats.h"
@@ -102,16 +103,22 @@ long em_mem_madvise(uintptr_t addr, size_t bytes, int advice)
 		return em_syscall(SYS_madvise, (long)addr, (long)bytes, advice, 0, 0, 0);
 	if (addr & EM_PAGE_MASK)
 		return -EINVAL;
+	if (!em_protects(EM_KNOB_ADVICE))
+		return 0;
 	switch (advice) {
 	case MADV_DONTNEED:
 	case MADV_FREE: /* may read as zero from now on: so it does */
 		return em_region_discard(addr, whole);
-	case MADV_DONTFORK:
+	case MADV_DONTFORK: /* the kernel is not told: a child must keep the window */
+		return em_region_flag(addr, whole, EM_REGION_NO_FORK, 0);
 	case MADV_DOFORK:
+		return em_region_flag(addr, whole, 0, EM_REGION_NO_FORK);
+	case MADV_WIPEONFORK:
+		return em_region_flag(addr, whole, EM_REGION_WIPE_FORK, 0);
+	case MADV_KEEPONFORK:
+		return em_region_flag(addr, whole, 0, EM_REGION_WIPE_FORK);
 	case MADV_DONTDUMP:
 	case MADV_DODUMP:
-	case MADV_WIPEONFORK:
-	case MADV_KEEPONFORK:
 		return em_syscall(SYS_madvise, (long)addr, (long)whole, advice, 0, 0, 0);
 	case MADV_REMOVE:
 		return -EINVAL;

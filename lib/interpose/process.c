@@ -10,15 +10,18 @@
 #include "fault.h"
 #include "fork.h"
 #include "interpose.h"
+#include "knobs.h"
 #include "sys.h"
 #include "window.h"
 #include <alloca.h>
+#include <linux/sched.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define EM_EXEC_TRIES 100
@@ -35,7 +38,7 @@ static bool forking; /* between prepare and the end; the locks guard it */
 
 static void prepare(void)
 {
-	if (em_core_active()) {
+	if (em_core_active() && em_protects(EM_KNOB_FORK)) {
 		em_fork_prepare();
 		forking = true;
 	}
@@ -69,7 +72,8 @@ EM_EXPORT int __register_atfork(void (*before)(void), void (*parent)(void),
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	pthread_once(&once, register_ours);
+	if (!before || em_protects(EM_KNOB_ORDER))
+		pthread_once(&once, register_ours);
 	return EM_REAL(__register_atfork)(before, parent, child, dso);
 }
 
@@ -100,6 +104,78 @@ EM_EXPORT pid_t _Fork(void)
 	else
 		in_parent();
 	return pid;
+}
+
+/*
+ * clone without CLONE_VM is a fork. The child comes back to a stack that it has
+ * been given: it starts with us.
+ */
+struct clone_start {
+	int (*body)(void *);
+	void *arg;
+};
+
+static int clone_begins(void *arg)
+{
+	struct clone_start s = *(struct clone_start *)arg; /* on the parent's stack */
+
+	in_child();
+	return s.body(s.arg);
+}
+
+EM_EXPORT int clone(int (*body)(void *), void *stack, int flags, void *arg, ...)
+{
+	struct clone_start s = { body, arg };
+	pid_t *parent_tid, *child_tid;
+	void *tls;
+	va_list ap;
+	int pid;
+
+	va_start(ap, arg);
+	parent_tid = va_arg(ap, pid_t *);
+	tls = va_arg(ap, void *);
+	child_tid = va_arg(ap, pid_t *);
+	va_end(ap);
+	if (flags & CLONE_VM || !em_core_active() || !em_protects(EM_KNOB_CLONE))
+		return EM_REAL(clone)(body, stack, flags, arg, parent_tid, tls, child_tid);
+	prepare();
+	pid = EM_REAL(clone)(clone_begins, stack, flags, &s, parent_tid, tls, child_tid);
+	in_parent();
+	return pid;
+}
+
+/* Whether a raw system call is a fork that returns on the same stack. */
+static bool is_fork(long nr, const long a[6])
+{
+	if (!em_core_active() || !em_protects(EM_KNOB_CLONE))
+		return false;
+	if (nr == SYS_clone3) {
+		const struct clone_args *c = (const struct clone_args *)a[0];
+		return c && (size_t)a[1] >= CLONE_ARGS_SIZE_VER0 &&
+		       !(c->flags & CLONE_VM) && !c->stack;
+	}
+	return nr == SYS_fork || (nr == SYS_clone && !(a[0] & CLONE_VM) && !a[1]);
+}
+
+EM_EXPORT long syscall(long nr, ...)
+{
+	long a[6], ret;
+	va_list ap;
+
+	va_start(ap, nr);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	if (em_likely(nr != SYS_clone && nr != SYS_fork && nr != SYS_clone3) ||
+	    !is_fork(nr, a))
+		return EM_REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	prepare();
+	ret = EM_REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (ret == 0)
+		in_child();
+	else
+		in_parent();
+	return ret;
 }
 
 /* ---- starting programs ------------------------------------------------ */
