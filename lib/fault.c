@@ -688,3 +688,12 @@ int em_fault_bring_in(uintptr_t addr, size_t bytes, bool write)
 			ret = bring_in_page(page, write);
 	return ret;
 }
+
+void em_fault_prefetch(uint64_t first, uint64_t end, bool all, bool write)
+{
+	for (uint64_t page = first; page < end && !em_credits_below_low(); page++) {
+		bool untouched = EM_WORD_STATE(em_page_load(page)) == EM_PAGE_UNTOUCHED;
+		if ((all || !untouched) && bring_in_page(page, write) < 0)
+			break;
+	}
+}

@@ -60,4 +60,10 @@ bool em_fault_would_wait(uintptr_t addr);
  */
 int em_fault_bring_in(uintptr_t addr, size_t bytes, bool write);
 
+/*
+ * Brings in what has left of pages [first, end), or all of it, for as long as
+ * there are credits above the low watermark. EM_BLOCKS
+ */
+void em_fault_prefetch(uint64_t first, uint64_t end, bool all, bool write);
+
 #endif

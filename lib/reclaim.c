@@ -64,6 +64,7 @@ static struct {
 	struct iovec runs[EM_BATCH_MAX];
 	uint32_t run_first[EM_BATCH_MAX]; /* index of a run's first page */
 	uint64_t freed;
+	uint32_t next_unit, end_unit;  /* granules asked for by name; equal: none */
 } batch;
 
 void em_reclaim_lock(void) { em_lock(&reclaim_lock); }
@@ -164,6 +165,19 @@ static void sort_pages(void)
 			batch.pages[k] = batch.pages[k - 1];
 		batch.pages[k] = p;
 	}
+}
+
+/* Fills the batch from the granules that were asked for. */
+static void choose_named(void)
+{
+	batch.count = batch.granule_count = 0;
+	while (batch.count < em_cluster_pages() && batch.next_unit < batch.end_unit) {
+		uint64_t page = (uint64_t)batch.next_unit << em_granule_shift();
+		if (!em_block_is_virgin(em_block_of_page(page)))
+			own_granule(batch.next_unit);
+		batch.next_unit++;
+	}
+	sort_pages();
 }
 
 /* Fills the batch with resident pages of granules that the policy gives up. */
@@ -564,7 +578,10 @@ static void finish_granules(void)
 static int evict(void)
 {
 	batch.filled = batch.dirty = 0;
-	choose();
+	if (batch.next_unit < batch.end_unit)
+		choose_named();
+	else
+		choose();
 	if (!batch.granule_count)
 		return -ENOENT;
 	spare_hazards();
@@ -608,6 +625,27 @@ int em_reclaim_batch(void)
 	ret = batch_locked();
 	em_unlock(&reclaim_lock);
 	return ret;
+}
+
+void em_reclaim_range(uint64_t first, uint64_t end)
+{
+	uint32_t next = (uint32_t)em_granule_of(first);
+	uint32_t last = (uint32_t)em_granule_of(end - 1);
+	sigset_t old;
+
+	em_sys_block_signals(&old);
+	while (next <= last) {
+		em_lock(&reclaim_lock);
+		batch.next_unit = next;
+		batch.end_unit = last + 1;
+		int ret = batch_locked();
+		next = em_max(batch.next_unit, next + 1);
+		batch.next_unit = batch.end_unit = 0;
+		em_unlock(&reclaim_lock);
+		if (ret < 0 && ret != -ENOENT)
+			break;
+	}
+	em_sys_restore_signals(&old);
 }
 
 /* ---- the thread, and faults without a credit -------------------------- */

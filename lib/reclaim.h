@@ -66,6 +66,12 @@ bool em_reclaim_need_credit(const struct em_thread *client);
 /* Evicts one batch. 0, or -errno: -ENOENT when nothing can leave. EM_HANDLER */
 int em_reclaim_batch(void);
 
+/*
+ * MADV_PAGEOUT: evicts what is resident of the granules that [first, end)
+ * pages lie in. Never from the handler. EM_BLOCKS
+ */
+void em_reclaim_range(uint64_t first, uint64_t end);
+
 /* Tells the policy of a page that came by another way than a fault. */
 void em_reclaim_tell_resident(uint64_t page);
 /* Whether UFFDIO_MOVE is there. */

@@ -80,17 +80,19 @@ bool em_region_find(uintptr_t addr, struct em_region *out)
 	}
 }
 
-bool em_region_covers(uintptr_t addr, size_t bytes)
+size_t em_region_covered(uintptr_t addr, size_t bytes)
 {
-	uintptr_t end = addr + bytes;
+	uintptr_t at = addr, end = addr + bytes;
 	struct em_region r;
 
-	while (addr < end) {
-		if (!em_region_find(addr, &r))
-			return false;
-		addr = r.end;
-	}
-	return true;
+	while (at < end && em_region_find(at, &r))
+		at = r.end;
+	return em_min(at, end) - addr;
+}
+
+bool em_region_covers(uintptr_t addr, size_t bytes)
+{
+	return em_region_covered(addr, bytes) == bytes;
 }
 
 /* Accessible and merely reserved address space, for the statistics. */
@@ -204,6 +206,17 @@ static bool range_is_free(uintptr_t start, uintptr_t end)
 	uint32_t i = lower_bound(start);
 
 	return i == region_count() || em_regions[i].start >= end;
+}
+
+bool em_region_is_free(uintptr_t addr, size_t bytes)
+{
+	sigset_t old;
+	bool is_free;
+
+	em_lock_enter(&map_lock, &old);
+	is_free = range_is_free(addr, addr + bytes);
+	em_lock_leave(&map_lock, &old);
+	return is_free;
 }
 
 static uintptr_t window_end(void)
@@ -387,6 +400,10 @@ static int clear(uintptr_t addr, size_t bytes)
 	bool foreign = has_foreign(addr, bytes);
 	int ret;
 
+	/* First what may fail: the kernel has room for so many mappings only. */
+	ret = foreign ? 0 : em_sys_protect(addr, bytes, PROT_NONE);
+	if (ret < 0)
+		return ret;
 	change_begin();
 	remove_range(addr, addr + bytes);
 	change_end();
@@ -397,8 +414,7 @@ static int clear(uintptr_t addr, size_t bytes)
 	}
 	if (ret < 0)
 		return ret;
-	return foreign ? reclaim_addresses(addr, bytes)
-		       : em_sys_protect(addr, bytes, PROT_NONE);
+	return foreign ? reclaim_addresses(addr, bytes) : 0;
 }
 
 static void add_region(uintptr_t addr, size_t bytes, int prot,
@@ -546,19 +562,21 @@ static void set_prot(uintptr_t addr, uintptr_t end, int prot)
 	merge_around(addr, end);
 }
 
+/* As the kernel does it: up to the first gap, which is an error. */
 static int protect_locked(uintptr_t addr, size_t bytes, int prot)
 {
+	size_t covered = em_region_covered(addr, bytes);
 	int ret;
 
-	if (!em_region_covers(addr, bytes) || table_full())
+	if (!covered || table_full())
 		return -ENOMEM;
-	ret = em_sys_protect(addr, bytes, prot);
+	ret = em_sys_protect(addr, covered, prot);
 	if (ret < 0)
 		return ret;
 	change_begin();
-	set_prot(addr, addr + bytes, prot);
+	set_prot(addr, addr + covered, prot);
 	change_end();
-	return 0;
+	return covered == bytes ? 0 : -ENOMEM;
 }
 
 int em_region_protect(uintptr_t addr, size_t bytes, int prot)
@@ -581,6 +599,40 @@ static void set_flags(uintptr_t addr, uintptr_t end, uint32_t set, uint32_t clea
 	     i < region_count() && em_regions[i].start < end; i++)
 		em_regions[i].flags = (em_regions[i].flags & ~clear) | set;
 	merge_around(addr, end);
+}
+
+/* Bytes that would be pinned, were this range as well. */
+static uint64_t pinned_with(uintptr_t addr, uintptr_t end)
+{
+	uint64_t sum = end - addr;
+
+	for (uint32_t i = 0; i < region_count(); i++) {
+		const struct em_region *r = &em_regions[i];
+		if (!(r->flags & EM_REGION_PINNED))
+			continue;
+		sum += r->end - r->start;
+		if (r->start < end && r->end > addr)
+			sum -= em_min(r->end, end) - em_max(r->start, addr);
+	}
+	return sum;
+}
+
+int em_region_pin(uintptr_t addr, size_t bytes)
+{
+	uint64_t most = atomic_load(&em_segment->credit_pages) / 4 * 3 << EM_PAGE_SHIFT;
+	sigset_t old;
+	int ret = -ENOMEM;
+
+	em_lock_enter(&map_lock, &old);
+	if (em_region_covers(addr, bytes) && !table_full() &&
+	    pinned_with(addr, addr + bytes) <= most) {
+		change_begin();
+		set_flags(addr, addr + bytes, EM_REGION_PINNED, 0);
+		change_end();
+		ret = 0;
+	}
+	em_lock_leave(&map_lock, &old);
+	return ret;
 }
 
 int em_region_flag(uintptr_t addr, size_t bytes, uint32_t set, uint32_t clear)
@@ -724,7 +776,7 @@ static void move_pages(uint64_t from, uint64_t to, void *arg)
 
 static int remap_elsewhere(const struct em_region *r, uintptr_t addr,
 			   size_t old_bytes, size_t new_bytes, uintptr_t fixed,
-			   uintptr_t *moved)
+			   bool keep_source, uintptr_t *moved)
 {
 	size_t granule = EM_PAGE_BYTES << em_granule_shift();
 	uint64_t from = em_page_of(addr), to = page_end(addr, old_bytes);
@@ -752,6 +804,8 @@ static int remap_elsewhere(const struct em_region *r, uintptr_t addr,
 	if (prot != (PROT_READ | PROT_WRITE))
 		protect_locked(at, new_bytes, prot);
 	*moved = at;
+	if (keep_source) /* MREMAP_DONTUNMAP: mapped as it was, and empty */
+		return protect_locked(addr, old_bytes, prot);
 	return unmap_locked(addr, old_bytes);
 }
 
@@ -768,6 +822,7 @@ static int grow_in_place(const struct em_region *r, uintptr_t addr, size_t old_b
 static int remap_locked(uintptr_t addr, size_t old_bytes, size_t new_bytes,
 			int flags, uintptr_t fixed, uintptr_t *moved)
 {
+	bool keep = flags & MREMAP_DONTUNMAP;
 	struct em_region r;
 	int ret;
 
@@ -779,14 +834,16 @@ static int remap_locked(uintptr_t addr, size_t old_bytes, size_t new_bytes,
 	*moved = addr;
 	if (flags & MREMAP_FIXED)
 		return remap_elsewhere(&r, addr, em_min(old_bytes, new_bytes),
-				       new_bytes, fixed, moved);
+				       new_bytes, fixed, keep, moved);
+	if (keep)
+		return remap_elsewhere(&r, addr, old_bytes, new_bytes, 0, true, moved);
 	if (new_bytes <= old_bytes)
 		return new_bytes == old_bytes ? 0 :
 			unmap_locked(addr + new_bytes, old_bytes - new_bytes);
 	ret = grow_in_place(&r, addr, old_bytes, new_bytes);
 	if (ret == 0 || !(flags & MREMAP_MAYMOVE))
 		return ret;
-	return remap_elsewhere(&r, addr, old_bytes, new_bytes, 0, moved);
+	return remap_elsewhere(&r, addr, old_bytes, new_bytes, 0, false, moved);
 }
 
 int em_region_remap(uintptr_t addr, size_t old_bytes, size_t new_bytes,

@@ -45,6 +45,11 @@ int em_region_discard(uintptr_t addr, size_t bytes);
 /* Sets and clears EM_REGION_* flags. */
 int em_region_flag(uintptr_t addr, size_t bytes, uint32_t set, uint32_t clear);
 /*
+ * mlock: the pages of the range do not leave any more. -ENOMEM when that would
+ * lock more than three quarters of the limit. Brings nothing in.
+ */
+int em_region_pin(uintptr_t addr, size_t bytes);
+/*
  * In a forked child, the MAP lock held: what it is not to have is taken from
  * it, and nothing is locked.
  */
@@ -53,6 +58,10 @@ void em_region_forked(void);
 int em_region_remap(uintptr_t addr, size_t old_bytes, size_t new_bytes,
 		    int flags, uintptr_t fixed, uintptr_t *moved);
 
+/* How much of the range is mapped without a gap, from its beginning. No lock. */
+size_t em_region_covered(uintptr_t addr, size_t bytes);
+/* Whether nothing of the range is mapped. */
+bool em_region_is_free(uintptr_t addr, size_t bytes);
 /* Whether all of the range is mapped. No lock. */
 bool em_region_covers(uintptr_t addr, size_t bytes);
 /* The region that addr lies in, by value; false when there is none. EM_HANDLER */

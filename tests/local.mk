@@ -125,7 +125,7 @@ check_PROGRAMS += $(unit_tests)
 # ---- what the scripts use ----
 
 check_PROGRAMS += tests/lib/measure tests/lib/lines tests/stress/kernel tests/stress/verify \
-	tests/stress/torture tests/bench/touch tests/bench/fork
+	tests/stress/torture tests/bench/touch tests/stress/memcalls tests/bench/fork
 tests_lib_measure_SOURCES = tests/lib/measure.c
 tests_lib_lines_SOURCES = tests/lib/lines.c
 tests_stress_kernel_SOURCES = tests/stress/kernel.c
@@ -137,6 +137,7 @@ tests_stress_verify_LDFLAGS = $(AM_LDFLAGS) -pthread
 tests_stress_torture_SOURCES = tests/stress/torture.c tests/stress/areas.h
 tests_stress_torture_CFLAGS = $(AM_CFLAGS) -pthread
 tests_stress_torture_LDFLAGS = $(AM_LDFLAGS) -pthread
+tests_stress_memcalls_SOURCES = tests/stress/memcalls.c
 tests_bench_fork_SOURCES = tests/bench/fork.c
 tests_bench_touch_SOURCES = tests/bench/touch.c tests/bench/floor.c \
 	tests/bench/floor.h
@@ -183,7 +184,7 @@ cli_tests = tests/cli/run.bats tests/cli/stat.bats tests/cli/dump.bats \
 	tests/cli/policy.bats tests/cli/help.bats
 program_tests = tests/programs/sort.sh tests/programs/python.sh \
 	tests/programs/redis.sh tests/programs/sqlite.sh tests/programs/xz.sh
-stress_tests = tests/stress/run.sh tests/stress/stress-ng.sh \
+stress_tests = tests/stress/memcalls.sh tests/stress/run.sh tests/stress/stress-ng.sh \
 	tests/stress/torture.sh
 row_tests = tests/rows/run.sh
 bench_tests = tests/bench/smoke.sh

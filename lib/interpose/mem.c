@@ -5,6 +5,7 @@
  * low 4 GiB). A hint is not a promise: the mapping goes to the window.
  */
 #include "arch.h"
+#include "fault.h"
 #include "interpose.h"
 #include "knobs.h"
 #include "net_calls.h"
@@ -38,11 +39,12 @@ static long map_over(uintptr_t addr, size_t bytes, int prot, int flags, int fd,
 {
 	int ret;
 
-	if (addr & EM_PAGE_MASK)
+	if (addr & EM_PAGE_MASK || offset & (off_t)EM_PAGE_MASK)
 		return -EINVAL;
+	if (!em_in_window(addr) || !em_in_window(addr + bytes - 1))
+		return -ENOMEM;
 	if ((flags & MAP_FIXED_NOREPLACE) == MAP_FIXED_NOREPLACE) {
-		struct em_region r;
-		if (em_region_find(addr, &r) || em_region_find(addr + bytes - 1, &r))
+		if (!em_region_is_free(addr, bytes))
 			return -EEXIST;
 		flags = (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
 	}
@@ -62,9 +64,10 @@ long em_mem_mmap(uintptr_t addr, size_t bytes, int prot, int flags, int fd,
 	uintptr_t at;
 	int ret;
 
-	if (fixed && em_touches_window(addr, bytes))
+	if (fixed && em_touches_window(addr, bytes) && whole >= bytes &&
+	    em_protects(EM_KNOB_MEMORY))
 		return map_over(addr, whole, prot, flags, fd, offset);
-	if (fixed || !is_private_anonymous(flags) || (addr && addr < EM_LOW_MEMORY) ||
+	if (fixed || !is_private_anonymous(flags) || offset & (off_t)EM_PAGE_MASK || (addr && addr < EM_LOW_MEMORY) ||
 	    bytes < em_core_config()->min_size_bytes || whole < bytes)
 		return kernel_mmap(addr, bytes, prot, flags, fd, offset);
 	ret = em_region_map(whole, whole >= (2u << 20) ? 2u << 20 : EM_PAGE_BYTES,
@@ -72,43 +75,89 @@ long em_mem_mmap(uintptr_t addr, size_t bytes, int prot, int flags, int fd,
 	if (ret < 0) /* no room in the window: better unmanaged than not at all */
 		return kernel_mmap(addr, bytes, prot, flags, fd, offset);
 	em_reclaim_start_if_due();
+	if (flags & MAP_LOCKED)
+		mlock((void *)at, whole); /* as the kernel: what fails goes unsaid */
+	else if (flags & MAP_POPULATE && prot & (PROT_READ | PROT_WRITE))
+		em_fault_prefetch(em_page_of(at), em_page_of(at + whole), true,
+				  prot & PROT_WRITE);
 	return (long)at;
+}
+
+/* Whole pages, or 0 when rounding goes past the end of all addresses. */
+static size_t whole_pages(size_t bytes)
+{
+	return em_round_up(bytes, EM_PAGE_BYTES);
+}
+
+/*
+ * Whether a range is for the kernel alone to judge: nothing of it is ours, or
+ * it is none. One that only begins or ends in the window is bad, too: there is
+ * nothing around the window that it could go on in.
+ */
+static bool is_kernels(uintptr_t addr, size_t bytes)
+{
+	return !em_touches_window(addr, bytes) || addr + bytes < addr ||
+	       !em_protects(EM_KNOB_MEMORY);
+}
+
+static bool is_ours(uintptr_t addr, size_t bytes)
+{
+	return em_in_window(addr) && em_in_window(addr + bytes - 1);
 }
 
 long em_mem_munmap(uintptr_t addr, size_t bytes)
 {
-	if (!em_touches_window(addr, bytes))
+	if (is_kernels(addr, bytes))
 		return em_syscall(SYS_munmap, (long)addr, (long)bytes, 0, 0, 0, 0);
-	if (addr & EM_PAGE_MASK)
+	if (addr & EM_PAGE_MASK || !is_ours(addr, bytes))
 		return -EINVAL;
-	return em_region_unmap(addr, em_round_up(bytes, EM_PAGE_BYTES));
+	return em_region_unmap(addr, whole_pages(bytes));
 }
 
 long em_mem_mprotect(uintptr_t addr, size_t bytes, int prot)
 {
-	if (!em_touches_window(addr, bytes))
+	if (is_kernels(addr, bytes))
 		return em_syscall(SYS_mprotect, (long)addr, (long)bytes, prot, 0, 0, 0);
 	if (addr & EM_PAGE_MASK)
 		return -EINVAL;
-	int ret = em_region_protect(addr, em_round_up(bytes, EM_PAGE_BYTES), prot);
+	if (!is_ours(addr, bytes))
+		return -ENOMEM;
+	int ret = em_region_protect(addr, whole_pages(bytes), prot);
 	em_reclaim_start_if_due();
 	return ret;
 }
 
-long em_mem_madvise(uintptr_t addr, size_t bytes, int advice)
+/* Brings pages in; those that may not be read have nothing to bring. */
+static long populate(uintptr_t addr, size_t whole, bool all, bool write)
 {
-	size_t whole = em_round_up(bytes, EM_PAGE_BYTES);
+	size_t covered = em_region_covered(addr, whole);
 
-	if (!em_touches_window(addr, bytes))
-		return em_syscall(SYS_madvise, (long)addr, (long)bytes, advice, 0, 0, 0);
-	if (addr & EM_PAGE_MASK)
-		return -EINVAL;
-	if (!em_protects(EM_KNOB_ADVICE))
-		return 0;
+	if (covered)
+		em_fault_prefetch(em_page_of(addr),
+				  em_page_of(addr + covered - 1) + 1, all, write);
+	return covered == whole ? 0 : -ENOMEM;
+}
+
+static long page_out(uintptr_t addr, size_t whole)
+{
+	em_reclaim_range(em_page_of(addr), em_page_of(addr + whole - 1) + 1);
+	return em_region_covers(addr, whole) ? 0 : -ENOMEM;
+}
+
+static long advise(uintptr_t addr, size_t whole, int advice)
+{
 	switch (advice) {
 	case MADV_DONTNEED:
 	case MADV_FREE: /* may read as zero from now on: so it does */
 		return em_region_discard(addr, whole);
+	case MADV_WILLNEED:
+		return populate(addr, whole, false, false);
+	case MADV_POPULATE_READ:
+	case MADV_POPULATE_WRITE:
+		return populate(addr, whole, true, advice == MADV_POPULATE_WRITE);
+	case MADV_COLD: /* standby is where cold pages are */
+	case MADV_PAGEOUT:
+		return page_out(addr, whole);
 	case MADV_DONTFORK: /* the kernel is not told: a child must keep the window */
 		return em_region_flag(addr, whole, EM_REGION_NO_FORK, 0);
 	case MADV_DOFORK:
@@ -120,11 +169,132 @@ long em_mem_madvise(uintptr_t addr, size_t bytes, int advice)
 	case MADV_DONTDUMP:
 	case MADV_DODUMP:
 		return em_syscall(SYS_madvise, (long)addr, (long)whole, advice, 0, 0, 0);
-	case MADV_REMOVE:
-		return -EINVAL;
-	default: /* advice about paging: the policy's business */
+	case MADV_NORMAL:
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_MERGEABLE:
+	case MADV_UNMERGEABLE:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
 		return em_region_covers(addr, whole) ? 0 : -ENOMEM;
+	default: /* as from a kernel that does not know it, or has no use for it here */
+		return -EINVAL;
 	}
+}
+
+long em_mem_madvise(uintptr_t addr, size_t bytes, int advice)
+{
+	if (is_kernels(addr, bytes))
+		return em_syscall(SYS_madvise, (long)addr, (long)bytes, advice, 0, 0, 0);
+	if (addr & EM_PAGE_MASK)
+		return -EINVAL;
+	if (!is_ours(addr, bytes))
+		return -ENOMEM;
+	if (!em_protects(EM_KNOB_ADVICE))
+		return 0;
+	return advise(addr, whole_pages(bytes), advice);
+}
+
+/* ---- locking ---------------------------------------------------------- */
+
+/*
+ * A locked page does not leave. The kernel locks what comes in, too, so that
+ * its own swap leaves it alone; that may fail for its own reasons.
+ */
+static long lock_memory(uintptr_t addr, size_t bytes, unsigned int flags)
+{
+	uintptr_t start = em_round_down(addr, EM_PAGE_BYTES);
+	size_t whole = em_round_up(addr + bytes, EM_PAGE_BYTES) - start;
+	struct em_region r;
+	long ret = em_region_pin(start, whole);
+
+	if (ret < 0)
+		return ret;
+	ret = em_syscall(SYS_mlock2, (long)start, (long)whole, MLOCK_ONFAULT, 0, 0, 0);
+	if (ret < 0) {
+		em_region_flag(start, whole, 0, EM_REGION_PINNED);
+		return ret;
+	}
+	for (uintptr_t at = start; !(flags & MLOCK_ONFAULT) && at < start + whole &&
+				   em_region_find(at, &r); at = r.end)
+		if (r.prot != PROT_NONE && r.source != EM_SOURCE_FOREIGN)
+			em_fault_bring_in(at, em_min(r.end, start + whole) - at,
+					  r.prot & PROT_WRITE);
+	return 0;
+}
+
+EM_EXPORT int mlock2(const void *addr, size_t bytes, unsigned int flags)
+{
+	uintptr_t a = (uintptr_t)addr;
+
+	if (is_kernels(a, bytes) || !is_ours(a, bytes) || flags & ~(unsigned)MLOCK_ONFAULT)
+		return (int)em_errno_return(em_syscall(SYS_mlock2, (long)a, (long)bytes,
+						       flags, 0, 0, 0));
+	return (int)em_errno_return(lock_memory(a, bytes, flags));
+}
+
+EM_EXPORT int mlock(const void *addr, size_t bytes)
+{
+	return mlock2(addr, bytes, 0);
+}
+
+EM_EXPORT int munlock(const void *addr, size_t bytes)
+{
+	uintptr_t a = (uintptr_t)addr, start = em_round_down(a, EM_PAGE_BYTES);
+	size_t whole = em_round_up(a + bytes, EM_PAGE_BYTES) - start, covered = whole;
+	bool ours = !is_kernels(a, bytes) && is_ours(a, bytes);
+	long ret;
+
+	if (ours) /* as the kernel does it: up to the first gap */
+		covered = em_region_covered(start, whole);
+	if (ours && covered)
+		em_region_flag(start, covered, 0, EM_REGION_PINNED);
+	ret = covered ? em_syscall(SYS_munlock, (long)(ours ? start : a),
+				   (long)(ours ? covered : bytes), 0, 0, 0, 0) : 0;
+	return (int)em_errno_return(ret == 0 && covered < whole ? -ENOMEM : ret);
+}
+
+/* ---- gaps: to the kernel the whole window is mapped -------------------- */
+
+EM_EXPORT int msync(void *addr, size_t bytes, int flags)
+{
+	uintptr_t a = (uintptr_t)addr;
+	long ret = em_syscall(SYS_msync, (long)a, (long)bytes, flags, 0, 0, 0);
+
+	if (ret == 0 && !is_kernels(a, bytes) && !em_region_covers(a, whole_pages(bytes)))
+		ret = -ENOMEM;
+	return (int)em_errno_return(ret);
+}
+
+EM_EXPORT int mincore(void *addr, size_t bytes, unsigned char *in_core)
+{
+	uintptr_t a = (uintptr_t)addr;
+	long args[6] = { (long)a, (long)bytes, (long)in_core };
+
+	if (!is_kernels(a, bytes) && !(a & EM_PAGE_MASK) &&
+	    !em_region_covers(a, whole_pages(bytes)))
+		return (int)em_errno_return(-ENOMEM);
+	return (int)em_errno_return(em_guard_call(SYS_mincore, args));
+}
+
+/* ---- moving ----------------------------------------------------------- */
+
+/* Something of the kernel's is put over managed memory. */
+static long move_in(uintptr_t addr, size_t old_bytes, size_t new_bytes, int flags,
+		    uintptr_t fixed)
+{
+	size_t whole = whole_pages(new_bytes);
+	long ret;
+
+	if (fixed & EM_PAGE_MASK || !is_ours(fixed, whole))
+		return -EINVAL;
+	ret = em_region_give_away(fixed, whole);
+	if (ret == 0)
+		ret = em_syscall(SYS_mremap, (long)addr, (long)old_bytes, (long)new_bytes,
+				 flags, (long)fixed, 0);
+	if (ret < 0 && ret > -4096)
+		em_region_unmap(fixed, whole);
+	return ret;
 }
 
 long em_mem_mremap(uintptr_t addr, size_t old_bytes, size_t new_bytes, int flags,
@@ -135,11 +305,17 @@ long em_mem_mremap(uintptr_t addr, size_t old_bytes, size_t new_bytes, int flags
 	uintptr_t moved;
 	int ret;
 
-	if (!em_in_window(addr) &&
-	    !(flags & MREMAP_FIXED && em_touches_window(fixed, new_bytes)))
+	bool keep = flags & MREMAP_DONTUNMAP;
+
+	if (!em_protects(EM_KNOB_MEMORY) || (!em_in_window(addr) &&
+	    !(flags & MREMAP_FIXED && em_touches_window(fixed, new_bytes))))
 		return em_syscall(SYS_mremap, (long)addr, (long)old_bytes,
 				  (long)new_bytes, flags, (long)fixed, 0);
-	if (!em_in_window(addr) || addr & EM_PAGE_MASK || !new_bytes || !old_bytes ||
+	if (!em_in_window(addr))
+		return move_in(addr, old_bytes, new_bytes, flags, fixed);
+	if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) ||
+	    (keep && (!(flags & MREMAP_MAYMOVE) || old_whole != new_whole)) ||
+	    addr & EM_PAGE_MASK || !new_whole || !old_whole ||
 	    (flags & MREMAP_FIXED && (!(flags & MREMAP_MAYMOVE) ||
 				      fixed & EM_PAGE_MASK || !em_in_window(fixed))))
 		return -EINVAL;

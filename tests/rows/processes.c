@@ -123,7 +123,7 @@ static void chain(void)
 	for (; depth < CHAIN && pid == 0; depth++) {
 		unsigned char *own = p + (size_t)depth * ROW_PAGE;
 		row_fill(own, ROW_PAGE, (unsigned int)depth);
-		row_push_out(own, ROW_PAGE);
+		ROW_CHECK(madvise(own, ROW_PAGE, MADV_PAGEOUT) == 0);
 		if (depth + 1 == CHAIN)
 			break;
 		pid = fork_or_fail();

@@ -170,11 +170,10 @@ static bool do_protect(void)
 
 	any_range(&from, &count);
 	ret = em_region_protect(at(from), count * PAGE, prot);
-	if (!is_covered(from, count))
-		return ret == -ENOMEM;
-	for (uint64_t p = from; p < from + count; p++)
-		model[p].prot = prot;
-	return ret == 0;
+	bool covered = is_covered(from, count);
+	for (uint64_t p = from; p < from + count && model[p].mapped; p++)
+		model[p].prot = prot; /* up to the first gap */
+	return ret == (covered ? 0 : -ENOMEM);
 }
 
 static bool do_discard(void)
