@@ -29,6 +29,7 @@
 #define EM_FD_FLOOR 700
 #define EM_FDS_MAX 512
 #define EM_SPARES 3
+#define EM_SPARES_NEEDED 2 /* by a fork; the first one keeps a third for good */
 
 static struct {
 	int uffd;
@@ -122,19 +123,21 @@ int em_sys_raise_fd(int fd)
 /* Which descriptor a spare is a copy of does not matter. */
 bool em_sys_keep_spares(void)
 {
-	bool all = true;
+	int kept = 0;
 
 	for (size_t i = 0; i < EM_SPARES; i++) {
-		if (sys.spares[i])
+		if (sys.spares[i]) {
+			kept++;
 			continue;
+		}
 		long fd = CALL3(SYS_fcntl, sys.uffd, F_DUPFD_CLOEXEC, fd_floor());
 		if (fd >= 0) {
 			own_fd((int)fd);
 			sys.spares[i] = (int)fd + 1;
+			kept++;
 		}
-		all &= fd >= 0;
 	}
-	return all;
+	return kept >= EM_SPARES_NEEDED;
 }
 
 bool em_sys_spend_spares(void)

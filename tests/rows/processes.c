@@ -564,7 +564,7 @@ static const struct row rows[] = {
 	{ "parent-is-killed", "fork", parent_is_killed },
 	{ "child-is-killed", "-", child_is_killed },
 	{ "from-threads", "fork-order", from_threads },
-	{ "crowd", "pins", crowd },
+	{ "crowd", "-", crowd },
 	{ "without-descriptors", "spares", without_descriptors },
 	{ "clone", "clone", by_clone },
 	{ "syscall-clone", "clone", by_syscall },
