@@ -133,6 +133,23 @@ int em_window_copy(void)
 	return ret;
 }
 
+/* All of the window but the kernel's own mappings in it, which refuse. */
+static int register_ours(void)
+{
+	uintptr_t at = EM_WINDOW_BASE, end = EM_WINDOW_BASE + window.bytes;
+	int ret = 0;
+
+	for (uint32_t i = 0; i < em_table->region_count && ret == 0; i++) {
+		const struct em_region *r = &em_regions[i];
+		if (r->source != EM_SOURCE_FOREIGN)
+			continue;
+		if (r->start > at)
+			ret = em_sys_uffd_register(at, r->start - at);
+		at = r->end;
+	}
+	return ret == 0 && at < end ? em_sys_uffd_register(at, end - at) : ret;
+}
+
 int em_window_forked(int copy)
 {
 	int ret;
@@ -144,5 +161,5 @@ int em_window_forked(int copy)
 	for (uint64_t b = 0, n = 0; ret == 0 && next_run(&b, &n);)
 		em_shm_populate(EM_TABLE_BASE + pages_offset(b),
 				pages_offset(b + n) - pages_offset(b));
-	return ret < 0 ? ret : em_sys_uffd_register(EM_WINDOW_BASE, window.bytes);
+	return ret < 0 ? ret : register_ours();
 }

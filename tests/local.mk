@@ -158,13 +158,16 @@ tests_rows_libextmem_knobs_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
 	-rpath $(abs_top_builddir)/tests/rows -Wl,-z,nodelete
 
 row_programs = tests/rows/rows-calls tests/rows/rows-signals tests/rows/rows-stacks \
-	tests/rows/rows-threads tests/rows/rows-processes
+	tests/rows/rows-threads tests/rows/rows-processes tests/rows/rows-memory
 check_PROGRAMS += $(row_programs)
 row_cflags = $(AM_CFLAGS) -pthread
 row_ldflags = $(AM_LDFLAGS) -pthread
 tests_rows_rows_calls_SOURCES = tests/rows/calls.c tests/rows/row.h
 tests_rows_rows_calls_CFLAGS = $(row_cflags)
 tests_rows_rows_calls_LDFLAGS = $(row_ldflags)
+tests_rows_rows_memory_SOURCES = tests/rows/memory.c tests/rows/row.h
+tests_rows_rows_memory_CFLAGS = $(row_cflags)
+tests_rows_rows_memory_LDFLAGS = $(row_ldflags)
 tests_rows_rows_processes_SOURCES = tests/rows/processes.c tests/rows/row.h
 tests_rows_rows_processes_CFLAGS = $(row_cflags)
 tests_rows_rows_processes_LDFLAGS = $(row_ldflags)
