@@ -56,10 +56,10 @@ show_threads() {
 
 # await PID LOG: its status; 124 when it had to be ended.
 await() {
-	local deadline=$((SECONDS + seconds * 4 + 60))
+	local left=$(((seconds * 4 + 60) * 10))
 
 	while kill -0 "$1" 2>/dev/null; do
-		if [ $SECONDS -ge $deadline ]; then
+		if [ $((left--)) -eq 0 ]; then
 			show_threads "$1" >>"$2"
 			kill -KILL "$1"
 			wait "$1" 2>/dev/null
