@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -513,34 +514,72 @@ static bool head_is_sound(const struct cmd_table *t)
 	       fits(t, h->pages_off, pages, 8);
 }
 
+/* whose: "process 4711", or a core dump. */
+static int check_head(const struct cmd_table *t, const char *whose, char *err,
+		      size_t err_bytes)
+{
+	if (t->head.magic != EM_TABLE_MAGIC)
+		return cmd_fail(EPROTO, err, err_bytes,
+				"the page table of %s is not extmem's (wrong magic number)",
+				whose);
+	if (t->head.version != EM_SEGMENT_VERSION)
+		return cmd_fail(ENOTSUP, err, err_bytes,
+				"the page table of %s has version %u, this is for version %u: use the 'extmem dump' that came with it",
+				whose, t->head.version, EM_SEGMENT_VERSION);
+	if (!head_is_sound(t))
+		return cmd_fail(EPROTO, err, err_bytes,
+				"the page table of %s is truncated or damaged", whose);
+	return 0;
+}
+
 static int look_at_table(int fd, void *arg)
 {
 	struct table_search *s = arg;
 	struct cmd_table *t = s->table;
+	char whose[32];
 	struct stat st;
 
 	if (fstat(fd, &st))
 		return -ENXIO;
+	snprintf(whose, sizeof(whose), "process %d", (int)s->pid);
 	t->bytes = (uint64_t)st.st_size;
 	if (read_at(fd, 0, &t->head, sizeof(t->head)))
 		s->code = cmd_fail(ENODATA, s->err, sizeof(s->err),
-				   "the page table of process %d is truncated (%lld bytes)",
-				   (int)s->pid, (long long)st.st_size);
-	else if (t->head.magic != EM_TABLE_MAGIC)
-		s->code = cmd_fail(EPROTO, s->err, sizeof(s->err),
-				   "the page table of process %d is not extmem's (wrong magic number)",
-				   (int)s->pid);
-	else if (t->head.version != EM_SEGMENT_VERSION)
-		s->code = cmd_fail(ENOTSUP, s->err, sizeof(s->err),
-				   "the page table of process %d has version %u, this is for version %u: use the 'extmem dump' that came with it",
-				   (int)s->pid, t->head.version, EM_SEGMENT_VERSION);
-	else if (!head_is_sound(t))
-		s->code = cmd_fail(EPROTO, s->err, sizeof(s->err),
-				   "the page table of process %d is truncated or damaged",
-				   (int)s->pid);
+				   "the page table of %s is truncated (%lld bytes)",
+				   whose, (long long)st.st_size);
 	else
+		s->code = check_head(t, whose, s->err, sizeof(s->err));
+	if (!s->code)
 		t->fd = fd;
 	return t->fd >= 0 ? 0 : -ENXIO;
+}
+
+/* A part of the table that a core dump has. */
+struct cmd_part {
+	uint64_t start; /* in the table */
+	uint64_t offset; /* in the file */
+	uint64_t bytes;
+};
+
+/* What the library left out of the dump was never touched: zeros. */
+static int read_parts(const struct cmd_table *t, uint64_t at, void *to, size_t bytes)
+{
+	memset(to, 0, bytes);
+	for (size_t i = 0; i < t->part_count; i++) {
+		const struct cmd_part *p = &t->parts[i];
+		uint64_t from = at > p->start ? at : p->start;
+		uint64_t end = p->start + p->bytes;
+
+		if (end > at + bytes)
+			end = at + bytes;
+		if (from >= end)
+			continue;
+		int result = read_at(t->fd, p->offset + (from - p->start),
+				     (char *)to + (from - at), (size_t)(end - from));
+		if (result)
+			return result;
+	}
+	return 0;
 }
 
 int cmd_table_open(struct cmd_table *table, pid_t pid, char *err, size_t err_bytes)
@@ -549,7 +588,7 @@ int cmd_table_open(struct cmd_table *table, pid_t pid, char *err, size_t err_byt
 	struct stats_search stats;
 	struct process p;
 
-	table->fd = -1;
+	*table = (struct cmd_table){ .fd = -1 };
 	/* The table carries no pid: the statistics say whether it is managed. */
 	int result = open_stats(&stats, pid, err, err_bytes);
 	if (result < 0)
@@ -568,6 +607,8 @@ int cmd_table_open(struct cmd_table *table, pid_t pid, char *err, size_t err_byt
 int cmd_table_read(const struct cmd_table *table, uint64_t offset, void *to,
 		   size_t bytes)
 {
+	if (table->parts)
+		return read_parts(table, offset, to, bytes);
 	return read_at(table->fd, offset, to, bytes);
 }
 
@@ -575,6 +616,85 @@ void cmd_table_close(struct cmd_table *table)
 {
 	close(table->fd);
 	table->fd = -1;
+	free(table->parts);
+	table->parts = NULL;
+}
+
+/* ---- the table in a core dump ------------------------------------------ */
+
+#define ELF_READ(fd, at, to) (read_at(fd, at, to, sizeof(*(to))))
+
+/* How many program headers; 0 when it is no core dump of this machine. */
+static size_t count_headers(int fd, Elf64_Ehdr *h)
+{
+	Elf64_Shdr first;
+
+	if (ELF_READ(fd, 0, h) || memcmp(h->e_ident, ELFMAG, SELFMAG) ||
+	    h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_type != ET_CORE ||
+	    h->e_phentsize != sizeof(Elf64_Phdr))
+		return 0;
+	if (h->e_phnum != PN_XNUM)
+		return h->e_phnum;
+	return ELF_READ(fd, h->e_shoff, &first) ? 0 : first.sh_info;
+}
+
+/*
+ * The table starts with its magic number in some segment; the segments at the
+ * addresses after it are parts of it, with holes where nothing was dumped.
+ */
+static int find_parts(struct cmd_table *t, const Elf64_Ehdr *h, size_t count)
+{
+	uint64_t base = 0;
+
+	t->parts = calloc(count, sizeof(*t->parts));
+	if (!t->parts)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		Elf64_Phdr ph;
+
+		if (ELF_READ(t->fd, h->e_phoff + i * sizeof(ph), &ph))
+			return -ENODATA;
+		if (ph.p_type != PT_LOAD || ph.p_filesz < sizeof(t->head))
+			continue;
+		if (!base && !ELF_READ(t->fd, ph.p_offset, &t->head) &&
+		    t->head.magic == EM_TABLE_MAGIC)
+			base = ph.p_vaddr;
+		if (!base || ph.p_vaddr - base >= t->head.pages_off + t->head.window_bytes / 512)
+			continue;
+		t->parts[t->part_count++] = (struct cmd_part){
+			ph.p_vaddr - base, ph.p_offset, ph.p_filesz
+		};
+	}
+	return base ? 0 : -ENXIO;
+}
+
+int cmd_table_open_core(struct cmd_table *table, const char *path, char *err,
+			size_t err_bytes)
+{
+	char whose[PATH_MAX + 16];
+	Elf64_Ehdr h;
+	size_t count;
+	int result;
+
+	*table = (struct cmd_table){ .fd = open(path, O_RDONLY | O_CLOEXEC) };
+	if (table->fd < 0)
+		return cmd_fail(errno, err, err_bytes, "cannot open '%s': %s", path,
+				strerror(errno));
+	count = count_headers(table->fd, &h);
+	if (!count) {
+		result = cmd_fail(EPROTO, err, err_bytes, "'%s' is not a core dump", path);
+	} else if ((result = find_parts(table, &h, count))) {
+		result = cmd_fail(-result, err, err_bytes, result == -ENXIO ?
+				  "'%s' has no page table of extmem: the process was not managed, or /proc/PID/coredump_filter left shared memory out" :
+				  "'%s' is truncated", path);
+	} else {
+		table->bytes = INT64_MAX; /* there is no end to zeros */
+		snprintf(whose, sizeof(whose), "'%s'", path);
+		result = check_head(table, whose, err, err_bytes);
+	}
+	if (result)
+		cmd_table_close(table);
+	return result;
 }
 
 /* ---- all processes --------------------------------------------------- */

@@ -71,10 +71,16 @@ struct cmd_table {
 	int fd;
 	uint64_t bytes; /* size of the file */
 	struct em_table_header head;
+	/* Of a core dump: where it has parts of the table; else NULL. */
+	struct cmd_part *parts;
+	size_t part_count;
 };
 
 /* 0, or -errno with the distinctions of cmd_segment_open. */
 int cmd_table_open(struct cmd_table *table, pid_t pid, char *err, size_t err_bytes);
+/* The same out of the core dump of a managed process. */
+int cmd_table_open_core(struct cmd_table *table, const char *path, char *err,
+			size_t err_bytes);
 /* Reads exactly `bytes` at `offset`: 0, -errno, or -ENODATA past the end. */
 int cmd_table_read(const struct cmd_table *table, uint64_t offset, void *to,
 		   size_t bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * extmem dump: regions and pages of a managed process, read from the page
- * table that it shares. Never stops or slows it, so what is shown is a
+ * table that it shares, or from its core dump. Never stops or slows it, so what is shown is a
  * moment's view: each page's state is true, neighbours may be a moment apart.
  */
 #include "common.h"
@@ -19,7 +19,7 @@
 /* Regions change while mmap runs; a millisecond's pause between tries. */
 #define TRIES 200
 
-enum { KEY_REGION = 'r', KEY_JSON = 'j' };
+enum { KEY_CORE = 'c', KEY_REGION = 'r', KEY_JSON = 'j' };
 
 static const char *const state_names[EM_PAGE_STATES] = {
 	[EM_PAGE_UNTOUCHED] = "untouched",
@@ -36,6 +36,7 @@ static const char *const state_names[EM_PAGE_STATES] = {
 struct options_given {
 	const char *what; /* "regions" or "pages" */
 	pid_t pid;
+	const char *core; /* file, instead of a process */
 	bool one_region;
 	uint64_t address; /* in the region wanted */
 	bool json;
@@ -52,6 +53,8 @@ struct regions {
 const char *argp_program_version = "extmem " EM_VERSION;
 
 static const struct argp_option options[] = {
+	{ "core", KEY_CORE, "FILE", 0,
+	  "Look into a core dump instead of a process: what was not resident reads as zeros there", 0 },
 	{ "region", KEY_REGION, "ADDR", 0,
 	  "Only the region that holds this address (0x7f0000001000)", 0 },
 	{ "json", KEY_JSON, NULL, 0, "One JSON object a line", 0 },
@@ -63,6 +66,7 @@ static const char doc[] =
 	"EXAMPLES\n"
 	"  extmem dump regions 4711\n"
 	"  extmem dump pages 4711 --region 0x200000400000\n"
+	"  extmem dump pages --core core.4711\n"
 	"  extmem dump pages 4711 --json | jq 'select(.state == \"stored\")'\n"
 	"\n"
 	"Exit status: 0, 1 when the process cannot be shown, 2 for wrong usage. "
@@ -88,6 +92,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		given->one_region = true;
 		given->address = parse_address(arg);
 		break;
+	case KEY_CORE:
+		given->core = arg;
+		break;
 	case KEY_JSON:
 		given->json = true;
 		break;
@@ -103,8 +110,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (!given->what || (strcmp(given->what, "regions") &&
 				     strcmp(given->what, "pages")))
 			argp_error(state, "say what: regions or pages");
-		if (!given->pid)
+		if (!given->pid && !given->core)
 			argp_error(state, "no process given");
+		if (given->pid && given->core)
+			argp_error(state, "a process or a core dump, not both");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -423,6 +432,9 @@ static void dump(const struct options_given *given, const struct cmd_table *t,
 		else
 			dump_region(t, region, given->json);
 	}
+	if (given->one_region && !shown && given->core)
+		cmd_die(1, "no region in '%s' holds the address 0x%lx; 'extmem dump regions --core %s' lists them",
+			given->core, given->address, given->core);
 	if (given->one_region && !shown)
 		cmd_die(1, "no region of process %d holds the address 0x%lx; 'extmem dump regions %d' lists them",
 			(int)given->pid, given->address, (int)given->pid);
@@ -434,7 +446,7 @@ int main(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
-		.args_doc = "regions PID\npages PID",
+		.args_doc = "regions PID\npages PID\nregions --core FILE\npages --core FILE",
 		.doc = doc,
 	};
 	struct options_given given = { 0 };
@@ -446,7 +458,8 @@ int main(int argc, char **argv)
 	argv[0] = name;
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, &given);
-	if (cmd_table_open(&table, given.pid, err, sizeof(err)))
+	if (given.core ? cmd_table_open_core(&table, given.core, err, sizeof(err))
+		       : cmd_table_open(&table, given.pid, err, sizeof(err)))
 		cmd_die(1, "%s", err);
 	read_regions(&table, &regions);
 	dump(&given, &table, &regions);

@@ -84,6 +84,7 @@ void em_block_touch(uint64_t page)
 	while (count < want &&
 	       !atomic_compare_exchange_weak(&em_table->block_count, &count, want))
 		;
+	em_window_dump(want);
 	atomic_store_explicit(b, 1, memory_order_release);
 }
 

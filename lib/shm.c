@@ -47,6 +47,11 @@ int em_shm_map(int fd, uintptr_t addr, size_t bytes)
 	return (uintptr_t)p == addr ? 0 : -EEXIST;
 }
 
+void em_shm_dump(uintptr_t addr, size_t bytes)
+{
+	em_syscall(SYS_madvise, (long)addr, (long)bytes, MADV_DODUMP, 0, 0, 0);
+}
+
 void *em_shm_map_anywhere(int fd, size_t bytes)
 {
 	long p = em_syscall(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,

@@ -17,6 +17,8 @@
 int em_shm_create(const char *name, size_t bytes);
 /* Maps it at exactly addr; a negative fd is handed back as the error. */
 int em_shm_map(int fd, uintptr_t addr, size_t bytes);
+/* What is mapped stays out of core dumps but for what this names. EM_HANDLER */
+void em_shm_dump(uintptr_t addr, size_t bytes);
 void *em_shm_map_anywhere(int fd, size_t bytes);
 /* Maps every page of a piece at once, where the kernel can (5.14). */
 void em_shm_populate(uintptr_t addr, size_t bytes);

@@ -4,10 +4,13 @@
 #include "sys.h"
 #include <errno.h>
 
+#define EM_DUMPED_BLOCKS_MIN 64u
+
 static struct {
 	size_t bytes;
 	unsigned int granule_shift;
 	int table_fd;
+	_Atomic uint64_t dumped_blocks;
 } window = { .table_fd = -1 };
 
 size_t em_window_bytes(void) { return window.bytes; }
@@ -26,6 +29,33 @@ static void describe_tables(void)
 		.granules_off = EM_TABLE_GRANULES,
 		.pages_off = EM_TABLE_PAGES,
 	};
+}
+
+/* In powers of two, so that the mapping is not split and joined all the time. */
+void em_window_dump(uint64_t blocks)
+{
+	uint64_t have = atomic_load(&window.dumped_blocks);
+	uint64_t want = EM_DUMPED_BLOCKS_MIN;
+
+	while (want < blocks)
+		want *= 2;
+	if (want <= have)
+		return;
+	em_shm_dump(EM_TABLE_BASE + EM_TABLE_BLOCKS,
+		    em_round_up(want * sizeof(uint32_t), EM_PAGE_BYTES));
+	em_shm_dump(EM_TABLE_BASE + EM_TABLE_PAGES, want * EM_BLOCK_PAGES * sizeof(em_word));
+	while (have < want &&
+	       !atomic_compare_exchange_weak(&window.dumped_blocks, &have, want))
+		;
+}
+
+/* The tables were mapped: header and regions go into a core. */
+static void start_dump(void)
+{
+	em_shm_dump(EM_TABLE_BASE, em_round_up(EM_TABLE_REGIONS + EM_REGIONS_MAX *
+					       sizeof(struct em_region), EM_PAGE_BYTES));
+	atomic_store(&window.dumped_blocks, 0);
+	em_window_dump(em_table->block_count);
 }
 
 /* An address space limit (RLIMIT_AS) may leave room for a smaller one only. */
@@ -61,6 +91,7 @@ int em_window_init(unsigned int granule_pages)
 		return ret;
 	}
 	describe_tables();
+	start_dump();
 	return 0;
 }
 
@@ -157,6 +188,8 @@ int em_window_forked(int copy)
 	em_sys_close(window.table_fd);
 	window.table_fd = copy;
 	ret = em_shm_map(copy, EM_TABLE_BASE, EM_TABLE_BYTES);
+	if (ret == 0)
+		start_dump();
 	/* All of it is looked at in a moment: map it in one go, if that works. */
 	for (uint64_t b = 0, n = 0; ret == 0 && next_run(&b, &n);)
 		em_shm_populate(EM_TABLE_BASE + pages_offset(b),

@@ -66,6 +66,13 @@ int em_window_copy(void);
  */
 int em_window_forked(int copy);
 
+/*
+ * Sees to it that a core dump holds the words of the first `blocks` blocks: in
+ * a core the program's pages that were away read as zeros, and `extmem dump
+ * --core` tells by the words which ones. EM_HANDLER
+ */
+void em_window_dump(uint64_t blocks);
+
 /* log2 of the pages of a granule. */
 unsigned int em_granule_shift(void);
 
