@@ -23,6 +23,9 @@ enum { REFUSED = 125, NOT_EXECUTABLE = 126, NOT_FOUND = 127 };
 /* The kernel follows four interpreters and gives up at the fifth. */
 #define SCRIPT_LEVELS 5
 
+/* No program has more names than this. */
+#define NAMES_MAX (256u << 20)
+
 struct message {
 	char *text;
 	size_t bytes;
@@ -179,6 +182,78 @@ static int check_loader(const char *path, int fd, const Elf64_Ehdr *h,
 	return 0;
 }
 
+static bool read_header(int fd, const Elf64_Ehdr *h, unsigned int i, Elf64_Phdr *ph)
+{
+	return pread(fd, ph, sizeof(*ph),
+		     (off_t)(h->e_phoff + (uint64_t)i * sizeof(*ph))) == sizeof(*ph);
+}
+
+/* Where in the file an address of the program comes from; 0 when nowhere. */
+static uint64_t file_offset(int fd, const Elf64_Ehdr *h, uint64_t addr)
+{
+	Elf64_Phdr ph;
+
+	for (unsigned int i = 0; i < h->e_phnum && read_header(fd, h, i, &ph); i++)
+		if (ph.p_type == PT_LOAD && addr - ph.p_vaddr < ph.p_filesz)
+			return ph.p_offset + (addr - ph.p_vaddr);
+	return 0;
+}
+
+/* The names that the loader has to do with, a NUL after each; to be freed. */
+static char *read_names(int fd, const Elf64_Ehdr *h, size_t *bytes)
+{
+	uint64_t at = 0, size = 0;
+	Elf64_Phdr ph = { 0 };
+	Elf64_Dyn d;
+	char *names;
+
+	for (unsigned int i = 0; i < h->e_phnum && ph.p_type != PT_DYNAMIC; i++)
+		if (!read_header(fd, h, i, &ph))
+			return NULL;
+	if (ph.p_type != PT_DYNAMIC)
+		return NULL;
+	for (uint64_t off = 0; off < ph.p_filesz; off += sizeof(d)) {
+		if (pread(fd, &d, sizeof(d), (off_t)(ph.p_offset + off)) != sizeof(d) ||
+		    d.d_tag == DT_NULL)
+			break;
+		if (d.d_tag == DT_STRTAB)
+			at = file_offset(fd, h, d.d_un.d_ptr);
+		if (d.d_tag == DT_STRSZ)
+			size = d.d_un.d_val;
+	}
+	if (!at || !size || size > NAMES_MAX || !(names = malloc(size)))
+		return NULL;
+	if (pread(fd, names, size, (off_t)at) == (ssize_t)size) {
+		*bytes = size;
+		return names;
+	}
+	free(names);
+	return NULL;
+}
+
+/* Their runtimes bring a malloc and a map of all addresses of their own. */
+static int refuse_sanitizer(const char *path, int fd, const Elf64_Ehdr *h,
+			    const struct message *msg)
+{
+	static const struct { const char *init, *name; } sanitizers[] = {
+		{ "__asan_init", "AddressSanitizer" },
+		{ "__hwasan_init", "HWAddressSanitizer" },
+		{ "__tsan_init", "ThreadSanitizer" },
+		{ "__msan_init", "MemorySanitizer" },
+		{ "__lsan_init", "LeakSanitizer" },
+	};
+	size_t bytes = 0;
+	char *names = read_names(fd, h, &bytes);
+	int status = 0;
+
+	for (size_t i = 0; names && !status && i < sizeof(sanitizers) / sizeof(*sanitizers); i++)
+		if (memmem(names, bytes, sanitizers[i].init, strlen(sanitizers[i].init) + 1))
+			status = REFUSE(msg, "'%s' is built with %s, whose runtime manages memory itself, which cannot be combined with extmem; build it without",
+					path, sanitizers[i].name);
+	free(names);
+	return status;
+}
+
 static int check_elf(const char *path, int fd, const struct message *msg)
 {
 	Elf64_Ehdr h;
@@ -192,6 +267,8 @@ static int check_elf(const char *path, int fd, const struct message *msg)
 		return REFUSE(msg, "'%s' is built for another processor (ELF machine %u); libextmem is for x86-64 only",
 			      path, (unsigned int)h.e_machine);
 	int status = check_loader(path, fd, &h, msg);
+	if (!status)
+		status = refuse_sanitizer(path, fd, &h, msg);
 	return status ? status : check_privilege(path, fd, msg);
 }
 
