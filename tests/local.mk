@@ -184,7 +184,7 @@ tests_rows_rows_threads_LDFLAGS = $(row_ldflags)
 # ---- suites ----
 
 cli_tests = tests/cli/run.bats tests/cli/stat.bats tests/cli/dump.bats \
-	tests/cli/policy.bats tests/cli/help.bats
+	tests/cli/policy.bats tests/cli/help.bats tests/cli/attach.bats
 program_tests = tests/programs/sort.sh tests/programs/python.sh \
 	tests/programs/redis.sh tests/programs/sqlite.sh tests/programs/xz.sh
 stress_tests = tests/stress/memcalls.sh tests/stress/run.sh tests/stress/stress-ng.sh \

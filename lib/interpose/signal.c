@@ -27,8 +27,6 @@ static _Atomic uint8_t shown_action_mask[_NSIG];
 /* What the program believes to be its alternate stack; ours is installed. */
 EM_TLS stack_t shown_stack = { .ss_flags = SS_DISABLE };
 
-#define EM_OUR_SIGNALS (1ull << (SIGBUS - 1) | 1ull << (SIGSYS - 1))
-
 static struct sigaction program_action[_NSIG]; /* of SIGBUS and SIGSYS */
 static bool sigbus_is_ours; /* faults are delivered by signal */
 static bool sigsys_is_ours;
@@ -143,9 +141,16 @@ void em_signals_take_sigsys(void (*handler)(int, siginfo_t *, void *))
 	sigsys_is_ours = true;
 }
 
+/* As the kernel has a set. */
+static uint64_t our_set(void)
+{
+	return (sigbus_is_ours ? 1ull << (SIGBUS - 1) : 0) |
+	       (sigsys_is_ours ? 1ull << (SIGSYS - 1) : 0);
+}
+
 void em_signals_keep_ours_open(void)
 {
-	uint64_t ours = EM_OUR_SIGNALS;
+	uint64_t ours = our_set();
 
 	if (em_protects(EM_KNOB_MASKS))
 		em_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&ours, 0, 8, 0, 0);
@@ -154,7 +159,7 @@ void em_signals_keep_ours_open(void)
 void em_signals_open_ours(uint64_t *mask)
 {
 	if (em_protects(EM_KNOB_MASKS))
-		*mask &= ~EM_OUR_SIGNALS;
+		*mask &= ~our_set();
 }
 
 /* ---- the program's handlers --------------------------------------------- */

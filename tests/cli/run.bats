@@ -61,6 +61,17 @@ refused() {
 	done
 }
 
+@test "a static program that a managed one starts runs as it does alone" {
+	need_tool gcc
+	need_paging
+	echo 'int main(void) { return 42; }' >"$scratch/a.c"
+	gcc -static -o "$scratch/a" "$scratch/a.c" 2>/dev/null || skip "no static libc"
+	extmem run --swap "$scratch" -- sh -c "$scratch/a; echo \$?"
+	expect_status 0
+	expect_output 42
+	[ -z "$stderr" ] || fail_with "expected nothing on stderr"
+}
+
 @test "32-bit programs and other processors are refused" {
 	make_elf "$scratch/i386" 1 3 /lib/ld-linux.so.2
 	refused 125 "32-bit" "$scratch/i386"
