@@ -92,6 +92,8 @@ int main(int argc, char **argv)
 		else
 			return fprintf(stderr, "fork: unknown argument '%s'\n", argv[i]), 2;
 	}
+	bytes &= ~4095ul;
+	resident &= ~4095ul;
 	if (times < 1 || times > TIMES_MAX || resident > bytes)
 		return fprintf(stderr, "fork: these sizes make no sense\n"), 2;
 
