@@ -759,6 +759,15 @@ static int move_page(uint64_t from, uint64_t to)
 	return 0;
 }
 
+/* What was advised about a mapping holds for all that it becomes; what is
+ * locked was counted, and the rest was not. */
+static void hand_on_flags(const struct em_region *r, uintptr_t addr, size_t bytes)
+{
+	change_begin();
+	set_flags(addr, addr + bytes, r->flags & ~EM_REGION_PINNED, 0);
+	change_end();
+}
+
 struct moving {
 	int64_t distance; /* pages */
 	int error;
@@ -803,6 +812,7 @@ static int remap_elsewhere(const struct em_region *r, uintptr_t addr,
 		em_panic("mremap: cannot move pages: error %d", -m.error);
 	if (prot != (PROT_READ | PROT_WRITE))
 		protect_locked(at, new_bytes, prot);
+	hand_on_flags(r, at, new_bytes);
 	*moved = at;
 	if (keep_source) /* MREMAP_DONTUNMAP: mapped as it was, and empty */
 		return protect_locked(addr, old_bytes, prot);
@@ -813,10 +823,14 @@ static int grow_in_place(const struct em_region *r, uintptr_t addr, size_t old_b
 			 size_t new_bytes)
 {
 	uintptr_t end = addr + old_bytes, new_end = addr + new_bytes;
+	int ret;
 
 	if (r->end != end || new_end > window_end() || !range_is_free(end, new_end))
 		return -ENOMEM;
-	return map_at_locked(end, new_bytes - old_bytes, (int)r->prot, r->source);
+	ret = map_at_locked(end, new_bytes - old_bytes, (int)r->prot, r->source);
+	if (ret == 0)
+		hand_on_flags(r, end, new_bytes - old_bytes);
+	return ret;
 }
 
 static int remap_locked(uintptr_t addr, size_t old_bytes, size_t new_bytes,

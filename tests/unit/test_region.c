@@ -505,6 +505,26 @@ static void dropped_before_move(const void *arg)
 	check_balance(EM_WINDOW_BASE, 256, "dropped");
 }
 
+/* Grown and moved, it is one mapping still, with the advice for all of it. */
+static void remap_advised(const void *config)
+{
+	struct em_region r;
+	uintptr_t moved;
+
+	start_world(spawn_nothing, config);
+	uintptr_t addr = map_pages(64);
+
+	em_region_unmap(addr + 32 * PAGE, 32 * PAGE);
+	is_int(em_region_flag(addr, 32 * PAGE, EM_REGION_NO_FORK, 0), 0, "not for children");
+	is_int(em_region_remap(addr, 32 * PAGE, 64 * PAGE, 0, 0, &moved), 0, "it grows");
+	fill_pages(addr, 0, 64, 1);
+	is_int(em_region_remap(addr, 64 * PAGE, 80 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			       addr + 128 * PAGE, &moved), 0, "and moves");
+	is_int(count_good(moved, 0, 64, 1), 64, "with its contents");
+	ok(em_region_find(moved, &r) && r.end == moved + 80 * PAGE &&
+	   r.flags == EM_REGION_NO_FORK, "as one, still not for children");
+}
+
 int main(void)
 {
 	static const char *const copy = "eviction.granule=16K\nprefetch.readahead=64K";
@@ -528,6 +548,8 @@ int main(void)
 	in_child("foreign, move", foreign, move);
 	in_child("locked, copy", locked, copy);
 	in_child("locked, move", locked, move);
+	in_child("remap of what was advised about, copy", remap_advised, copy);
+	in_child("remap of what was advised about, move", remap_advised, move);
 	in_child("touched meanwhile", touched_meanwhile, copy);
 	in_child("touched new place, copy", touched_new_place, copy);
 	in_child("touched new place, move", touched_new_place, move);
