@@ -681,11 +681,16 @@ static int bring_in_page(uint64_t page, bool write)
 int em_fault_bring_in(uintptr_t addr, size_t bytes, bool write)
 {
 	uint64_t end = em_page_of(addr + bytes - 1) + 1;
+	bool brought = false;
 	int ret = 0;
 
 	for (uint64_t page = em_page_of(addr); page < end && ret == 0; page++)
-		if (em_unlikely(!is_ready(em_page_load(page), write)))
+		if (em_unlikely(!is_ready(em_page_load(page), write))) {
 			ret = bring_in_page(page, write);
+			brought = true;
+		}
+	if (em_unlikely(brought))
+		em_count(&em_stats()->syscall_ranges, 1);
 	return ret;
 }
 

@@ -16,6 +16,7 @@
 /* A protection, and its name in EXTMEM_TEST_OFF. */
 #define EM_KNOBS(X) \
 	X(CALLS, "calls")  /* buffers of system calls brought in and kept */ \
+	X(CANCEL, "cancel") /* wrapped calls are cancellation points */ \
 	X(NET, "net")      /* calls that libc makes inside itself */ \
 	X(MASKS, "masks")  /* SIGBUS and SIGSYS kept out of signal masks */ \
 	X(LIBC, "libc")    /* what libc touches with signals blocked stays out */ \

@@ -49,6 +49,7 @@ lib_LTLIBRARIES += lib/libextmem.la
 lib_libextmem_la_SOURCES = $(extmem_core_sources) \
 	lib/sys.c \
 	lib/api.c lib/extmem.h \
+	lib/interpose/calls.c lib/interpose/calls.h \
 	lib/interpose/fd.c \
 	lib/interpose/guard.c \
 	lib/interpose/heap.c \
@@ -60,6 +61,7 @@ lib_libextmem_la_SOURCES = $(extmem_core_sources) \
 	lib/interpose/net_calls.h \
 	lib/interpose/process.c \
 	lib/interpose/signal.c lib/interpose/relay.c lib/interpose/relay.h lib/interpose/handler.S \
+	lib/interpose/syscall.S \
 	lib/interpose/threads.c
 lib_libextmem_la_CPPFLAGS = $(AM_CPPFLAGS) -DEM_VERSION='"$(PACKAGE_VERSION)"'
 lib_libextmem_la_CFLAGS = $(AM_CFLAGS) $(LIBURING_CFLAGS) $(JEMALLOC_CFLAGS) \

@@ -18,7 +18,6 @@
 #include <sys/mman.h>
 
 #define EM_BATCH_MAX EM_CLUSTER_PAGES_MAX
-#define EM_HAZARDS_SEEN 256
 /* Empty-handed batches in a row before a fault goes past the limit. */
 #define EM_PATIENCE 50
 #define EM_IDLE_NS 100000000u
@@ -60,7 +59,6 @@ static struct {
 	size_t slot_count, slots_used;
 	bool store_full;
 	uint32_t filled, dirty;        /* pages put into the cluster */
-	struct em_range hazards[EM_HAZARDS_SEEN];
 	struct iovec runs[EM_BATCH_MAX];
 	uint32_t run_first[EM_BATCH_MAX]; /* index of a run's first page */
 	uint64_t freed;
@@ -193,17 +191,6 @@ static void choose(void)
 	sort_pages();
 }
 
-static bool in_use(uint64_t page, size_t hazards)
-{
-	uintptr_t addr = em_page_addr(page);
-
-	for (size_t i = 0; i < hazards; i++)
-		if (addr < batch.hazards[i].end &&
-		    addr + EM_PAGE_BYTES > batch.hazards[i].start)
-			return true;
-	return false;
-}
-
 /* The page stays after all. */
 static void release(struct prey *p)
 {
@@ -212,18 +199,38 @@ static void release(struct prey *p)
 	em_page_set(p->page, em_word_unowned(p->word));
 }
 
+/* The first page of the batch, which is sorted, that ends after an address. */
+static size_t first_after(uintptr_t addr)
+{
+	size_t low = 0, high = batch.count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (em_page_addr(batch.pages[mid].page) + EM_PAGE_BYTES > addr)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return low;
+}
+
+static void spare_range(const struct em_range *r, void *arg)
+{
+	(void)arg;
+	for (size_t i = first_after(r->start); i < batch.count &&
+	     em_page_addr(batch.pages[i].page) < r->end; i++) {
+		struct prey *p = &batch.pages[i];
+		if (p->fate == STAYS)
+			continue;
+		batch.granules[p->quarry].exact = true;
+		release(p);
+	}
+}
+
 /* Pages that the kernel works on for some thread must not leave. */
 static void spare_hazards(void)
 {
-	size_t n = em_hazards_collect(batch.hazards, EM_HAZARDS_SEEN);
-
-	for (size_t i = 0; n && i < batch.count; i++) {
-		struct prey *p = &batch.pages[i];
-		if (in_use(p->page, n)) {
-			batch.granules[p->quarry].exact = true;
-			release(p);
-		}
-	}
+	em_hazards_visit(spare_range, NULL);
 }
 
 static void compact(void)

@@ -30,6 +30,7 @@ static void adopt(struct em_thread *t)
 	atomic_store(&t->hazard_count, 0);
 	atomic_store(&t->in_fault, 0);
 	memset(t->streams, 0, sizeof(t->streams));
+	t->own_stack = t->program_stack = (struct em_range){ 0, 0 };
 	em_stats_use_shard((unsigned int)(t - threads.records));
 	em_gauge(&em_segment->threads, atomic_fetch_add(&threads.live, 1) + 1);
 	self = t;
@@ -142,63 +143,89 @@ void em_threads_forked(void)
 
 /* ---- hazards --------------------------------------------------------- */
 
-uint32_t em_hazard_mark(void)
+static bool lies_in(uintptr_t p, const struct em_range *r)
 {
-	return atomic_load_explicit(&em_thread_self()->hazard_count,
-				    memory_order_relaxed);
+	return p - r->start < r->end - r->start;
 }
 
-void em_hazard_add(uintptr_t start, uintptr_t end)
+/* The rank of the stack that a frame lies on: a higher one interrupts a lower. */
+static int stack_rank(const struct em_thread *t, uintptr_t frame)
+{
+	return lies_in(frame, &t->own_stack) ? 2 : lies_in(frame, &t->program_stack);
+}
+
+/* Whether a frame is gone when code at frame now runs. */
+static bool is_dead(const struct em_thread *t, uintptr_t frame, uintptr_t now)
+{
+	int rank = stack_rank(t, frame), rank_now = stack_rank(t, now);
+
+	return rank == rank_now ? frame <= now : rank > rank_now;
+}
+
+uint32_t em_hazard_mark(uintptr_t frame)
+{
+	struct em_thread *t = em_thread_self();
+	uint32_t n = atomic_load_explicit(&t->hazard_count, memory_order_relaxed);
+
+	if (em_unlikely(n)) {
+		while (n && is_dead(t, t->hazards[n - 1].frame, frame))
+			n--;
+		atomic_store_explicit(&t->hazard_count, n, memory_order_release);
+	}
+	return n;
+}
+
+/*
+ * Counted first and written then: a handler that interrupts us in between uses
+ * the next entry. Until it is written reclaim may see what was there before,
+ * which keeps too much for a moment.
+ */
+void em_hazard_add(uintptr_t start, uintptr_t end, uintptr_t frame)
 {
 	struct em_thread *t = em_thread_self();
 	uint32_t n = atomic_load_explicit(&t->hazard_count, memory_order_relaxed);
 
 	if (em_likely(n < EM_HAZARDS)) {
-		t->hazards[n] = (struct em_range){ start, end };
-		atomic_store_explicit(&t->hazard_count, n + 1, memory_order_release);
+		atomic_store_explicit(&t->hazard_count, n + 1, memory_order_relaxed);
+		atomic_signal_fence(memory_order_seq_cst);
+		t->hazards[n] = (struct em_hazard){ { start, end }, frame };
 	} else {
-		struct em_range *last = &t->hazards[EM_HAZARDS - 1];
+		struct em_range *last = &t->hazards[EM_HAZARDS - 1].range;
 		*last = (struct em_range){ em_min(last->start, start),
 					   em_max(last->end, end) };
 	}
-	/* Pairs with the membarrier in em_hazards_collect(). */
+	/* Pairs with the membarrier in em_hazards_visit(). */
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
 void em_hazard_drop(uint32_t mark)
 {
-	atomic_store_explicit(&self->hazard_count, mark, memory_order_release);
+	if (em_likely(self != NULL))
+		atomic_store_explicit(&self->hazard_count, mark, memory_order_release);
 }
 
-struct collector {
-	struct em_range *out;
-	size_t count, max;
+struct visitor {
+	void (*visit)(const struct em_range *r, void *arg);
+	void *arg;
 };
 
-static void collect(struct em_thread *t, void *arg)
+static void visit_hazards(struct em_thread *t, void *arg)
 {
-	struct collector *c = arg;
+	struct visitor *v = arg;
 	uint32_t n = atomic_load_explicit(&t->hazard_count, memory_order_acquire);
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct em_range r = t->hazards[i];
-		if (c->count < c->max) {
-			c->out[c->count++] = r;
-			continue;
-		}
-		struct em_range *last = &c->out[c->max - 1];
-		*last = (struct em_range){ em_min(last->start, r.start),
-					   em_max(last->end, r.end) };
+		struct em_range r = t->hazards[i].range;
+		v->visit(&r, v->arg);
 	}
 }
 
-size_t em_hazards_collect(struct em_range *out, size_t max)
+void em_hazards_visit(void (*visit)(const struct em_range *r, void *arg), void *arg)
 {
-	struct collector c = { out, 0, max };
+	struct visitor v = { visit, arg };
 
 	em_sys_membarrier();
-	em_threads_visit(collect, &c);
-	return c.count;
+	em_threads_visit(visit_hazards, &v);
 }
 
 /* ---- the gate -------------------------------------------------------- */

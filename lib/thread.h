@@ -29,6 +29,11 @@ struct em_range {
 	uintptr_t start, end;
 };
 
+struct em_hazard {
+	struct em_range range;
+	uintptr_t frame; /* of the function that makes the call */
+};
+
 struct em_stream {
 	uint64_t above, below; /* pages that would continue it */
 	uint32_t run_pages;    /* how many were mapped at once */
@@ -40,7 +45,9 @@ struct em_thread {
 	_Atomic pid_t tid;          /* 0: free. Claimed by CAS */
 	_Atomic uint32_t in_fault;  /* written by the thread, read by fork */
 	_Atomic uint32_t hazard_count; /* written by the thread, read by reclaim */
-	struct em_range hazards[EM_HAZARDS];
+	struct em_hazard hazards[EM_HAZARDS];
+	/* The library's alternate stack, and the one the program asked for. */
+	struct em_range own_stack, program_stack;
 
 	struct em_stream streams[EM_STREAMS];
 	uint32_t fault_clock;
@@ -72,19 +79,26 @@ void em_threads_visit(void (*visit)(struct em_thread *t, void *arg), void *arg);
 
 /*
  * Publishes a range; nested publications pile up and are taken back together:
- *	mark = em_hazard_mark();  em_hazard_add(...);  ...  em_hazard_drop(mark);
+ *	mark = em_hazard_mark(f);  em_hazard_add(.., f);  ...  em_hazard_drop(mark);
  * When the record is full the last range grows to span the new one: more is
- * kept than needed, never less. EM_HANDLER
+ * kept than needed, never less.
+ *
+ * frame is the frame address of the caller. A signal handler may leave a call
+ * by siglongjmp, and nobody takes its ranges back: em_hazard_mark() drops
+ * those of frames that cannot be live any more, which are those below the new
+ * one on the same stack. A handler runs on top of what it interrupted: code
+ * on the library's alternate stack may have interrupted the program's, and
+ * that the ordinary one, but never the other way round. EM_HANDLER
  */
-uint32_t em_hazard_mark(void);
-void em_hazard_add(uintptr_t start, uintptr_t end);
+uint32_t em_hazard_mark(uintptr_t frame);
+void em_hazard_add(uintptr_t start, uintptr_t end, uintptr_t frame);
 void em_hazard_drop(uint32_t mark);
 
 /*
- * All ranges in use by any thread, after a membarrier. Returns how many; at
- * most max, the last one spanning the rest. For reclaim. EM_HANDLER
+ * Calls visit for all ranges in use by any thread, after a membarrier. For
+ * reclaim. EM_HANDLER
  */
-size_t em_hazards_collect(struct em_range *out, size_t max);
+void em_hazards_visit(void (*visit)(const struct em_range *r, void *arg), void *arg);
 
 /* ---- the gate -------------------------------------------------------- */
 

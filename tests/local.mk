@@ -34,7 +34,8 @@ unit_tests = tests/unit/test_config tests/unit/test_yaml \
 	tests/unit/test_page tests/unit/test_credits tests/unit/test_policies \
 	tests/unit/test_slots tests/unit/test_region tests/unit/test_fault \
 	tests/unit/test_reclaim tests/unit/test_store_file \
-	tests/unit/test_hazards tests/unit/test_delivery tests/unit/test_report
+	tests/unit/test_hazards tests/unit/test_delivery tests/unit/test_report \
+	tests/unit/test_calls
 
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/tap.h
 tests_unit_test_config_CPPFLAGS = $(unit_cppflags)
@@ -47,6 +48,12 @@ tests_unit_test_yaml_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_yaml_CFLAGS = $(unit_cflags)
 tests_unit_test_yaml_LDFLAGS = $(unit_ldflags)
 tests_unit_test_yaml_LDADD = $(unit_conf_libs)
+
+tests_unit_test_calls_SOURCES = tests/unit/test_calls.c tests/unit/tap.h \
+	lib/interpose/calls.c lib/interpose/calls.h
+tests_unit_test_calls_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_calls_CFLAGS = $(unit_cflags)
+tests_unit_test_calls_LDFLAGS = $(unit_ldflags)
 
 tests_unit_test_page_SOURCES = tests/unit/test_page.c $(unit_world)
 tests_unit_test_page_CPPFLAGS = $(unit_cppflags)
@@ -125,7 +132,7 @@ check_PROGRAMS += $(unit_tests)
 # ---- what the scripts use ----
 
 check_PROGRAMS += tests/lib/measure tests/lib/lines tests/stress/kernel tests/stress/verify \
-	tests/stress/torture tests/bench/touch tests/stress/memcalls tests/bench/fork
+	tests/stress/torture tests/bench/touch tests/stress/memcalls tests/bench/fork tests/bench/calls
 tests_lib_measure_SOURCES = tests/lib/measure.c
 tests_lib_lines_SOURCES = tests/lib/lines.c
 tests_stress_kernel_SOURCES = tests/stress/kernel.c
@@ -139,6 +146,9 @@ tests_stress_torture_CFLAGS = $(AM_CFLAGS) -pthread
 tests_stress_torture_LDFLAGS = $(AM_LDFLAGS) -pthread
 tests_stress_memcalls_SOURCES = tests/stress/memcalls.c
 tests_bench_fork_SOURCES = tests/bench/fork.c
+tests_bench_calls_SOURCES = tests/bench/calls.c
+tests_bench_calls_CFLAGS = $(AM_CFLAGS) -pthread
+tests_bench_calls_LDFLAGS = $(AM_LDFLAGS) -pthread
 tests_bench_touch_SOURCES = tests/bench/touch.c tests/bench/floor.c \
 	tests/bench/floor.h
 tests_bench_touch_CFLAGS = $(AM_CFLAGS) -pthread $(LIBURING_CFLAGS)
@@ -157,7 +167,7 @@ tests_rows_libextmem_knobs_la_LIBADD = $(lib_libextmem_la_LIBADD)
 tests_rows_libextmem_knobs_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
 	-rpath $(abs_top_builddir)/tests/rows -Wl,-z,nodelete
 
-row_programs = tests/rows/rows-calls tests/rows/rows-signals tests/rows/rows-stacks \
+row_programs = tests/rows/rows-calls tests/rows/rows-signals tests/rows/rows-waits tests/rows/rows-stacks \
 	tests/rows/rows-threads tests/rows/rows-processes tests/rows/rows-memory
 check_PROGRAMS += $(row_programs)
 row_cflags = $(AM_CFLAGS) -pthread
@@ -174,6 +184,9 @@ tests_rows_rows_processes_LDFLAGS = $(row_ldflags)
 tests_rows_rows_signals_SOURCES = tests/rows/signals.c tests/rows/row.h
 tests_rows_rows_signals_CFLAGS = $(row_cflags)
 tests_rows_rows_signals_LDFLAGS = $(row_ldflags)
+tests_rows_rows_waits_SOURCES = tests/rows/waits.c tests/rows/row.h
+tests_rows_rows_waits_CFLAGS = $(row_cflags)
+tests_rows_rows_waits_LDFLAGS = $(row_ldflags)
 tests_rows_rows_stacks_SOURCES = tests/rows/stacks.c tests/rows/row.h
 tests_rows_rows_stacks_CFLAGS = $(row_cflags)
 tests_rows_rows_stacks_LDFLAGS = $(row_ldflags)

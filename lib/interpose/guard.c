@@ -2,14 +2,17 @@
  *
  * With signal delivery the kernel cannot touch an evicted page: a system call
  * fails with EFAULT, or falls short, or loses a datagram. So before a call
- * every managed range it names is published as a hazard and brought in, and
- * stays until the call has returned.
+ * every managed range it names (calls.h) is published as a hazard and brought
+ * in, and stays until the call has returned. Wrappers (io.c) and the net's
+ * handler (net.c) both come here.
  *
- * The table says for each call which arguments point to memory, how much and
- * in which direction. Wrappers (io.c) and the net's handler (net.c) both come
- * here; there is no second place that knows.
+ * A buffer that is held cannot be evicted. One that is large beside the limit
+ * is served in pieces where the file behind the descriptor allows that; where
+ * it does not (a datagram, an appending write), it is held as a whole, past the
+ * limit if need be.
  */
 #include "arch.h"
+#include "calls.h"
 #include "fault.h"
 #include "interpose.h"
 #include "knobs.h"
@@ -18,332 +21,291 @@
 #include "stats.h"
 #include "thread.h"
 #include "window.h"
+#include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
+#include <linux/aio_abi.h>
+#include <linux/fiemap.h>
+#include <linux/filter.h>
+#include <linux/fs.h>
+#include <linux/futex.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <string.h>
-#include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/select.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/syscall.h>
-#include <sys/sysinfo.h>
-#include <sys/times.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
-#include <sys/utsname.h>
-#include <sys/vfs.h>
 
-enum { IN = 0, OUT = 1 }; /* the kernel reads it, or writes it */
-
-/* How long an argument's range is. */
-enum length {
-	NONE,
-	BYTES,    /* n bytes */
-	ARG,      /* as many as argument n says */
-	ARRAY,    /* argument n elements of `size` bytes */
-	STRING,   /* to a NUL, at most PATH_MAX */
-	SOCKLEN,  /* as many as the socklen_t that argument n points to says */
-	IOVEC,    /* an array of argument n iovecs, and what they point to */
-	MSGHDR,   /* one msghdr, and what it points to */
-	MMSGHDR,  /* an array of argument n mmsghdrs */
-};
-
-struct rule {
-	uint8_t arg, length, n, out;
-	uint16_t size;
-};
-
-#define RULES_MAX 4
-
-struct call {
-	uint16_t nr;
-	struct rule rules[RULES_MAX];
-};
-
-#define FIX(a, type, dir) { a, BYTES, 0, dir, sizeof(type) }
-#define FIXN(a, bytes, dir) { a, BYTES, 0, dir, bytes }
-#define LEN(a, n, dir) { a, ARG, n, dir, 0 }
-#define VEC(a, n, type, dir) { a, ARRAY, n, dir, sizeof(type) }
-#define STR(a) { a, STRING, 0, IN, 0 }
-#define IOV(a, n, dir) { a, IOVEC, n, dir, 0 }
-#define KERNEL_SIGSET 8
-
-static const struct call calls[] = {
-	{ SYS_read, { LEN(1, 2, OUT) } },
-	{ SYS_write, { LEN(1, 2, IN) } },
-	{ SYS_pread64, { LEN(1, 2, OUT) } },
-	{ SYS_pwrite64, { LEN(1, 2, IN) } },
-	{ SYS_readv, { IOV(1, 2, OUT) } },
-	{ SYS_writev, { IOV(1, 2, IN) } },
-	{ SYS_preadv, { IOV(1, 2, OUT) } },
-	{ SYS_pwritev, { IOV(1, 2, IN) } },
-	{ SYS_preadv2, { IOV(1, 2, OUT) } },
-	{ SYS_pwritev2, { IOV(1, 2, IN) } },
-	{ SYS_vmsplice, { IOV(1, 2, IN) } },
-	{ SYS_recvfrom, { LEN(1, 2, OUT), { 4, SOCKLEN, 5, OUT, 0 }, FIX(5, socklen_t, OUT) } },
-	{ SYS_sendto, { LEN(1, 2, IN), LEN(4, 5, IN) } },
-	{ SYS_recvmsg, { { 1, MSGHDR, 0, OUT, 0 } } },
-	{ SYS_sendmsg, { { 1, MSGHDR, 0, IN, 0 } } },
-	{ SYS_recvmmsg, { { 1, MMSGHDR, 2, OUT, 0 }, FIX(4, struct timespec, OUT) } },
-	{ SYS_sendmmsg, { { 1, MMSGHDR, 2, IN, 0 } } },
-	{ SYS_bind, { LEN(1, 2, IN) } },
-	{ SYS_connect, { LEN(1, 2, IN) } },
-	{ SYS_accept, { { 1, SOCKLEN, 2, OUT, 0 }, FIX(2, socklen_t, OUT) } },
-	{ SYS_accept4, { { 1, SOCKLEN, 2, OUT, 0 }, FIX(2, socklen_t, OUT) } },
-	{ SYS_getsockname, { { 1, SOCKLEN, 2, OUT, 0 }, FIX(2, socklen_t, OUT) } },
-	{ SYS_getpeername, { { 1, SOCKLEN, 2, OUT, 0 }, FIX(2, socklen_t, OUT) } },
-	{ SYS_getsockopt, { { 3, SOCKLEN, 4, OUT, 0 }, FIX(4, socklen_t, OUT) } },
-	{ SYS_setsockopt, { LEN(3, 4, IN) } },
-	{ SYS_socketpair, { FIXN(3, 2 * sizeof(int), OUT) } },
-	{ SYS_pipe, { FIXN(0, 2 * sizeof(int), OUT) } },
-	{ SYS_pipe2, { FIXN(0, 2 * sizeof(int), OUT) } },
-	{ SYS_futex, { FIX(0, int, OUT), FIX(3, struct timespec, IN), FIX(4, int, OUT) } },
-	{ SYS_poll, { VEC(0, 1, struct pollfd, OUT) } },
-	{ SYS_ppoll, { VEC(0, 1, struct pollfd, OUT), FIX(2, struct timespec, OUT),
-		       FIXN(3, KERNEL_SIGSET, IN) } },
-	{ SYS_select, { FIX(1, fd_set, OUT), FIX(2, fd_set, OUT), FIX(3, fd_set, OUT),
-			FIX(4, struct timeval, OUT) } },
-	{ SYS_pselect6, { FIX(1, fd_set, OUT), FIX(2, fd_set, OUT), FIX(3, fd_set, OUT),
-			  FIX(4, struct timespec, OUT) } },
-	{ SYS_epoll_wait, { VEC(1, 2, struct epoll_event, OUT) } },
-	{ SYS_epoll_pwait, { VEC(1, 2, struct epoll_event, OUT), FIXN(4, KERNEL_SIGSET, IN) } },
-	{ SYS_epoll_pwait2, { VEC(1, 2, struct epoll_event, OUT), FIX(3, struct timespec, IN),
-			      FIXN(4, KERNEL_SIGSET, IN) } },
-	{ SYS_epoll_ctl, { FIX(3, struct epoll_event, IN) } },
-	{ SYS_getdents64, { LEN(1, 2, OUT) } },
-	{ SYS_getdents, { LEN(1, 2, OUT) } },
-	{ SYS_getcwd, { LEN(0, 1, OUT) } },
-	{ SYS_getrandom, { LEN(0, 1, OUT) } },
-	{ SYS_stat, { STR(0), FIX(1, struct stat, OUT) } },
-	{ SYS_lstat, { STR(0), FIX(1, struct stat, OUT) } },
-	{ SYS_fstat, { FIX(1, struct stat, OUT) } },
-	{ SYS_newfstatat, { STR(1), FIX(2, struct stat, OUT) } },
-	{ SYS_statx, { STR(1), FIXN(4, 256, OUT) } },
-	{ SYS_statfs, { STR(0), FIX(1, struct statfs, OUT) } },
-	{ SYS_fstatfs, { FIX(1, struct statfs, OUT) } },
-	{ SYS_readlink, { STR(0), LEN(1, 2, OUT) } },
-	{ SYS_readlinkat, { STR(1), LEN(2, 3, OUT) } },
-	{ SYS_open, { STR(0) } },
-	{ SYS_openat, { STR(1) } },
-	{ SYS_openat2, { STR(1), LEN(2, 3, IN) } },
-	{ SYS_creat, { STR(0) } },
-	{ SYS_access, { STR(0) } },
-	{ SYS_faccessat, { STR(1) } },
-	{ SYS_faccessat2, { STR(1) } },
-	{ SYS_unlink, { STR(0) } },
-	{ SYS_unlinkat, { STR(1) } },
-	{ SYS_rename, { STR(0), STR(1) } },
-	{ SYS_renameat, { STR(1), STR(3) } },
-	{ SYS_renameat2, { STR(1), STR(3) } },
-	{ SYS_link, { STR(0), STR(1) } },
-	{ SYS_linkat, { STR(1), STR(3) } },
-	{ SYS_symlink, { STR(0), STR(1) } },
-	{ SYS_symlinkat, { STR(0), STR(2) } },
-	{ SYS_mkdir, { STR(0) } },
-	{ SYS_mkdirat, { STR(1) } },
-	{ SYS_rmdir, { STR(0) } },
-	{ SYS_mknod, { STR(0) } },
-	{ SYS_mknodat, { STR(1) } },
-	{ SYS_chdir, { STR(0) } },
-	{ SYS_chmod, { STR(0) } },
-	{ SYS_fchmodat, { STR(1) } },
-	{ SYS_chown, { STR(0) } },
-	{ SYS_lchown, { STR(0) } },
-	{ SYS_fchownat, { STR(1) } },
-	{ SYS_truncate, { STR(0) } },
-	{ SYS_utimensat, { STR(1), FIXN(2, 2 * sizeof(struct timespec), IN) } },
-	{ SYS_utimes, { STR(0), FIXN(1, 2 * sizeof(struct timeval), IN) } },
-	{ SYS_memfd_create, { STR(0) } },
-	{ SYS_inotify_add_watch, { STR(1) } },
-	{ SYS_execve, { STR(0) } },
-	{ SYS_getxattr, { STR(0), STR(1), LEN(2, 3, OUT) } },
-	{ SYS_lgetxattr, { STR(0), STR(1), LEN(2, 3, OUT) } },
-	{ SYS_fgetxattr, { STR(1), LEN(2, 3, OUT) } },
-	{ SYS_setxattr, { STR(0), STR(1), LEN(2, 3, IN) } },
-	{ SYS_fsetxattr, { STR(1), LEN(2, 3, IN) } },
-	{ SYS_listxattr, { STR(0), LEN(1, 2, OUT) } },
-	{ SYS_flistxattr, { LEN(1, 2, OUT) } },
-	{ SYS_ioctl, { FIXN(2, 512, OUT) } },
-	{ SYS_fcntl, { FIXN(2, 32, OUT) } },
-	{ SYS_sendfile, { FIX(2, off_t, OUT) } },
-	{ SYS_splice, { FIX(1, off_t, OUT), FIX(3, off_t, OUT) } },
-	{ SYS_copy_file_range, { FIX(1, off_t, OUT), FIX(3, off_t, OUT) } },
-	{ SYS_nanosleep, { FIX(0, struct timespec, IN), FIX(1, struct timespec, OUT) } },
-	{ SYS_clock_nanosleep, { FIX(2, struct timespec, IN), FIX(3, struct timespec, OUT) } },
-	{ SYS_clock_gettime, { FIX(1, struct timespec, OUT) } },
-	{ SYS_clock_getres, { FIX(1, struct timespec, OUT) } },
-	{ SYS_gettimeofday, { FIX(0, struct timeval, OUT), FIXN(1, 8, OUT) } },
-	{ SYS_times, { FIX(0, struct tms, OUT) } },
-	{ SYS_getrusage, { FIX(1, struct rusage, OUT) } },
-	{ SYS_getrlimit, { FIX(1, struct rlimit, OUT) } },
-	{ SYS_setrlimit, { FIX(1, struct rlimit, IN) } },
-	{ SYS_prlimit64, { FIX(2, struct rlimit, IN), FIX(3, struct rlimit, OUT) } },
-	{ SYS_sysinfo, { FIX(0, struct sysinfo, OUT) } },
-	{ SYS_uname, { FIX(0, struct utsname, OUT) } },
-	{ SYS_wait4, { FIX(1, int, OUT), FIX(3, struct rusage, OUT) } },
-	{ SYS_waitid, { FIX(2, siginfo_t, OUT), FIX(4, struct rusage, OUT) } },
-	{ SYS_rt_sigaction, { FIXN(1, 32, IN), FIXN(2, 32, OUT) } },
-	{ SYS_rt_sigprocmask, { FIXN(1, KERNEL_SIGSET, IN), FIXN(2, KERNEL_SIGSET, OUT) } },
-	{ SYS_rt_sigpending, { FIXN(0, KERNEL_SIGSET, OUT) } },
-	{ SYS_rt_sigtimedwait, { FIXN(0, KERNEL_SIGSET, IN), FIX(1, siginfo_t, OUT),
-				 FIX(2, struct timespec, IN) } },
-	{ SYS_rt_sigsuspend, { FIXN(0, KERNEL_SIGSET, IN) } },
-	{ SYS_rt_sigqueueinfo, { FIX(2, siginfo_t, IN) } },
-	{ SYS_signalfd4, { FIXN(1, KERNEL_SIGSET, IN) } },
-	{ SYS_getgroups, { VEC(1, 0, gid_t, OUT) } },
-	{ SYS_setgroups, { VEC(1, 0, gid_t, IN) } },
-	{ SYS_sched_getaffinity, { LEN(2, 1, OUT) } },
-	{ SYS_sched_setaffinity, { LEN(2, 1, IN) } },
-	{ SYS_sched_getparam, { FIXN(1, 4, OUT) } },
-	{ SYS_sched_setparam, { FIXN(1, 4, IN) } },
-	{ SYS_timer_create, { FIXN(1, 64, IN), FIXN(2, 4, OUT) } },
-	{ SYS_timer_settime, { FIXN(2, 32, IN), FIXN(3, 32, OUT) } },
-	{ SYS_timer_gettime, { FIXN(1, 32, OUT) } },
-	{ SYS_timerfd_settime, { FIXN(2, 32, IN), FIXN(3, 32, OUT) } },
-	{ SYS_timerfd_gettime, { FIXN(1, 32, OUT) } },
-	{ SYS_setitimer, { FIXN(1, 32, IN), FIXN(2, 32, OUT) } },
-	{ SYS_getitimer, { FIXN(1, 32, OUT) } },
-	{ SYS_prctl, { FIXN(1, 16, OUT) } },
-	{ SYS_mincore, { FIXN(2, 64, OUT) } },
-	{ SYS_msgsnd, { LEN(1, 2, IN) } },
-	{ SYS_msgrcv, { LEN(1, 2, OUT) } },
-	{ SYS_semop, { VEC(1, 2, uint64_t, IN) } },
-	/* Memory calls made without our wrappers. */
-	{ SYS_mmap, { { 0 } } },
-	{ SYS_munmap, { { 0 } } },
-	{ SYS_mprotect, { { 0 } } },
-	{ SYS_madvise, { { 0 } } },
-	{ SYS_mremap, { { 0 } } },
-};
-
-bool em_guard_list(size_t i, struct em_guarded *out)
-{
-	if (i == EM_ARRAY_LEN(calls))
-		return false;
-	*out = (struct em_guarded){ calls[i].nr, 0 };
-	for (int k = 0; k < RULES_MAX && calls[i].rules[k].length; k++)
-		out->pointers |= (uint8_t)(1u << calls[i].rules[k].arg);
-	if (!out->pointers) /* a memory call: the address, and mremap's second */
-		out->pointers = calls[i].nr == SYS_mremap ? 1u | 1u << 4 : 1u;
-	return true;
-}
-
-static const struct call *find_call(long nr)
-{
-	static _Atomic uint8_t index[512]; /* position + 1 */
-	uint8_t at;
-
-	if (nr < 0 || nr >= 512)
-		return NULL;
-	at = atomic_load_explicit(&index[nr], memory_order_relaxed);
-	if (at)
-		return &calls[at - 1];
-	for (size_t i = 0; i < EM_ARRAY_LEN(calls); i++)
-		if (calls[i].nr == nr) {
-			atomic_store_explicit(&index[nr], (uint8_t)(i + 1),
-					      memory_order_relaxed);
-			return &calls[i];
-		}
-	return NULL;
-}
+/* A range longer than this is looked at before it is held: a program may say
+ * more than it has, and the kernel stops at the end of what is mapped. */
+#define EM_CLIP_BYTES (1ul << 20)
+/* What the kernel transfers at most with one call. */
+#define EM_RW_MAX 0x7ffff000ul
 
 /* ---- ranges ---------------------------------------------------------- */
 
+/* How much from addr on is mapped without a gap. */
+static size_t mapped_bytes(uintptr_t addr, size_t bytes)
+{
+	uintptr_t end = bytes > EM_WINDOW_MAX ? addr + EM_WINDOW_MAX : addr + bytes;
+	uintptr_t at = addr;
+	struct em_region r;
+
+	while (at < end && em_region_find(at, &r))
+		at = r.end;
+	return em_min(at, end) - addr;
+}
+
 /*
  * Publishes and brings in one range, if it is managed. What cannot be brought
- * in is left to the kernel, which answers EFAULT.
+ * in is left to the kernel, which answers EFAULT. frame is that of the
+ * function that makes the call: see thread.h.
  */
-static void hold(const void *start, size_t bytes, bool out)
+static void hold(uintptr_t frame, const void *start, size_t bytes, bool out)
 {
 	uintptr_t addr = (uintptr_t)start;
 
-	if (!bytes || !em_in_window(addr) || addr + bytes < addr ||
-	    !em_protects(EM_KNOB_CALLS))
+	if (!bytes || !em_in_window(addr) || !em_protects(EM_KNOB_CALLS))
 		return;
-	em_hazard_add(addr, addr + bytes);
+	if (em_unlikely(bytes > EM_CLIP_BYTES) && !(bytes = mapped_bytes(addr, bytes)))
+		return;
+	em_hazard_add(addr, addr + bytes, frame);
 	em_fault_bring_in(addr, bytes, out);
-	em_count(&em_stats()->syscall_ranges, 1);
+}
+
+/* Whether we may look at what the program points to: if not, the kernel says so. */
+static bool readable(const void *p, size_t bytes)
+{
+	uintptr_t at = (uintptr_t)p, end = at + bytes;
+	struct em_region r;
+
+	if (!p || end < at)
+		return false;
+	while (em_in_window(at) && at < end) {
+		if (!em_region_find(at, &r) || !(r.prot & PROT_READ))
+			return false;
+		at = r.end;
+	}
+	return true;
 }
 
 /* A string ends somewhere: one page at a time, up to the page that ends it. */
-static void hold_string(const char *s)
+static void hold_string(uintptr_t frame, const char *s)
 {
-	size_t done = 0;
-
-	while (em_in_window((uintptr_t)s) && done < PATH_MAX) {
+	for (size_t done = 0; em_in_window((uintptr_t)s) && done < PATH_MAX;) {
 		size_t rest = EM_PAGE_BYTES - ((uintptr_t)(s + done) & EM_PAGE_MASK);
-		struct em_region r;
 
-		if (!em_region_find((uintptr_t)(s + done), &r) || !(r.prot & PROT_READ))
+		if (!readable(s + done, 1))
 			return;
-		hold(s + done, rest, false);
+		hold(frame, s + done, rest, false);
 		if (memchr(s + done, '\0', rest))
 			return;
 		done += rest;
 	}
 }
 
-static void hold_iovec(const struct iovec *v, size_t count, bool out)
+static void hold_iovec(uintptr_t frame, const struct iovec *v, size_t count, bool out)
 {
-	hold(v, count * sizeof(*v), false);
-	for (size_t i = 0; i < count && i < IOV_MAX; i++)
-		hold(v[i].iov_base, v[i].iov_len, out);
+	count = em_min(count, IOV_MAX);
+	if (!readable(v, count * sizeof(*v)))
+		return;
+	hold(frame, v, count * sizeof(*v), false);
+	for (size_t i = 0; i < count; i++)
+		hold(frame, v[i].iov_base, v[i].iov_len, out);
 }
 
-static void hold_msghdr(const struct msghdr *m, bool out)
+static void hold_msghdr(uintptr_t frame, const struct msghdr *m, bool out)
 {
-	hold(m, sizeof(*m), true);
-	hold(m->msg_name, m->msg_namelen, out);
-	hold(m->msg_control, m->msg_controllen, out);
-	hold_iovec(m->msg_iov, m->msg_iovlen, out);
+	if (!readable(m, sizeof(*m)))
+		return;
+	hold(frame, m, sizeof(*m), true);
+	hold(frame, m->msg_name, m->msg_namelen, out);
+	hold(frame, m->msg_control, m->msg_controllen, out);
+	hold_iovec(frame, m->msg_iov, m->msg_iovlen, out);
 }
 
-static void hold_mmsghdr(const struct mmsghdr *m, size_t count, bool out)
+static void hold_mmsghdr(uintptr_t frame, const struct mmsghdr *m, size_t count, bool out)
 {
-	hold(m, count * sizeof(*m), true);
-	for (size_t i = 0; i < count && i < IOV_MAX; i++)
-		hold_msghdr(&m[i].msg_hdr, out);
+	count = em_min(count, IOV_MAX);
+	if (!readable(m, count * sizeof(*m)))
+		return;
+	hold(frame, m, count * sizeof(*m), true);
+	for (size_t i = 0; i < count; i++)
+		hold_msghdr(frame, &m[i].msg_hdr, out);
 }
 
-static void hold_socklen(const void *addr, const socklen_t *length, bool out)
+static void hold_socklen(uintptr_t frame, const void *addr, const socklen_t *length, bool out)
 {
-	hold(length, sizeof(*length), true);
-	if (length)
-		hold(addr, *length, out);
+	if (!readable(length, sizeof(*length)))
+		return;
+	hold(frame, length, sizeof(*length), true);
+	hold(frame, addr, *length, out);
 }
 
-static void hold_argument(const struct rule *r, const long args[6])
+/* pselect6 and its kin: { const sigset_t *set; size_t bytes; } */
+static void hold_sigarg(uintptr_t frame, const struct iovec *p)
+{
+	if (!readable(p, sizeof(*p)))
+		return;
+	hold(frame, p, sizeof(*p), false);
+	hold(frame, p->iov_base, p->iov_len, false);
+}
+
+static void hold_filter(uintptr_t frame, const struct sock_fprog *p)
+{
+	if (!readable(p, sizeof(*p)))
+		return;
+	hold(frame, p, sizeof(*p), false);
+	hold(frame, p->filter, p->len * sizeof(*p->filter), false);
+}
+
+static void hold_sockopt(uintptr_t frame, const long args[6])
+{
+	const void *p = (const void *)args[3];
+
+	hold(frame, p, (size_t)args[4], false);
+	if (args[1] == SOL_SOCKET &&
+	    (args[2] == SO_ATTACH_FILTER || args[2] == SO_ATTACH_REUSEPORT_CBPF))
+		hold_filter(frame, p);
+}
+
+static void hold_waitv(uintptr_t frame, const struct futex_waitv *v, size_t count)
+{
+	count = em_min(count, FUTEX_WAITV_MAX);
+	if (!readable(v, count * sizeof(*v)))
+		return;
+	hold(frame, v, count * sizeof(*v), false);
+	for (size_t i = 0; i < count; i++)
+		hold(frame, (const void *)v[i].uaddr, sizeof(uint32_t), true);
+}
+
+/*
+ * What is read or written when the request is carried out is pinned by then if
+ * it is direct, and copied during the call if it is not: see reclaim.h.
+ */
+static void hold_iocbs(uintptr_t frame, struct iocb *const *list, size_t count)
+{
+	if (!readable(list, count * sizeof(*list)))
+		return;
+	hold(frame, list, count * sizeof(*list), false);
+	for (size_t i = 0; i < count; i++) {
+		const struct iocb *cb = list[i];
+		const void *buf;
+
+		if (!readable(cb, sizeof(*cb)))
+			continue;
+		hold(frame, cb, sizeof(*cb), true);
+		buf = (const void *)(uintptr_t)cb->aio_buf;
+		switch (cb->aio_lio_opcode) {
+		case IOCB_CMD_PREADV:
+			hold_iovec(frame, buf, cb->aio_nbytes, true);
+			break;
+		case IOCB_CMD_PWRITEV:
+			hold_iovec(frame, buf, cb->aio_nbytes, false);
+			break;
+		case IOCB_CMD_PREAD:
+		case IOCB_CMD_PWRITE:
+			hold(frame, buf, cb->aio_nbytes,
+			     cb->aio_lio_opcode == IOCB_CMD_PREAD);
+		}
+	}
+}
+
+/* Most requests say how large their argument is; some point on from it. */
+static void hold_ioctl(uintptr_t frame, unsigned long request, void *p)
+{
+	size_t bytes = _IOC_DIR(request) && _IOC_SIZE(request) ? _IOC_SIZE(request) : 512;
+
+	hold(frame, p, mapped_bytes((uintptr_t)p, bytes), true);
+	if (!readable(p, sizeof(struct ifreq)))
+		return;
+	if (request == SIOCGIFCONF)
+		hold(frame, ((struct ifconf *)p)->ifc_buf,
+		     (size_t)((struct ifconf *)p)->ifc_len, true);
+	else if (request == SIOCETHTOOL)
+		hold(frame, ((struct ifreq *)p)->ifr_data,
+		     mapped_bytes((uintptr_t)((struct ifreq *)p)->ifr_data, EM_PAGE_BYTES),
+		     true);
+	else if (request == FS_IOC_FIEMAP || request == FIDEDUPERANGE)
+		hold(frame, p, mapped_bytes((uintptr_t)p, 64u << 10), true);
+}
+
+/* Another process's memory is its own business; ours may be the one meant. */
+static void hold_remote(uintptr_t frame, const struct em_rule *r, const long args[6])
+{
+	const struct iovec *v = (const struct iovec *)args[r->arg];
+	size_t count = (size_t)args[r->n];
+
+	if (args[0] == em_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0))
+		hold_iovec(frame, v, count, r->out);
+	else
+		hold(frame, v, em_min(count, IOV_MAX) * sizeof(*v), false);
+}
+
+static void hold_structure(uintptr_t frame, const struct em_rule *r, long nr,
+			   const long args[6])
+{
+	void *p = (void *)args[r->arg];
+	size_t n = (size_t)args[r->n];
+
+	switch ((enum em_length)r->length) {
+	case EM_LEN_STRING: hold_string(frame, p); break;
+	case EM_LEN_SOCKLEN:
+		hold_socklen(frame, p, (const socklen_t *)args[r->n], r->out);
+		break;
+	case EM_LEN_IOVEC: hold_iovec(frame, p, n, r->out); break;
+	case EM_LEN_MSGHDR: hold_msghdr(frame, p, r->out); break;
+	case EM_LEN_MMSGHDR: hold_mmsghdr(frame, p, n, r->out); break;
+	case EM_LEN_FDSET: /* in words, of as many bits as there are descriptors */
+		hold(frame, p, em_round_up(em_min(n, INT_MAX), 64) / 8, true);
+		break;
+	case EM_LEN_SIGARG: hold_sigarg(frame, p); break;
+	case EM_LEN_IOCTL: hold_ioctl(frame, n, p); break;
+	case EM_LEN_FPROG:
+		if (nr == SYS_seccomp || args[0] == PR_SET_SECCOMP)
+			hold_filter(frame, p);
+		break;
+	case EM_LEN_SOCKOPT: hold_sockopt(frame, args); break;
+	case EM_LEN_IOCBS: hold_iocbs(frame, p, n); break;
+	case EM_LEN_WAITV: hold_waitv(frame, p, n); break;
+	case EM_LEN_REMOTE: hold_remote(frame, r, args); break;
+	default: break;
+	}
+}
+
+static void hold_argument(uintptr_t frame, const struct em_rule *r, long nr,
+			  const long args[6])
 {
 	const void *p = (const void *)args[r->arg];
 	size_t n = (size_t)args[r->n];
 
 	if (!p)
 		return;
-	switch ((enum length)r->length) {
-	case BYTES: hold(p, r->size, r->out); break;
-	case ARG: hold(p, n, r->out); break;
-	case ARRAY: hold(p, n * r->size, r->out); break;
-	case STRING: hold_string(p); break;
-	case SOCKLEN: hold_socklen(p, (const socklen_t *)args[r->n], r->out); break;
-	case IOVEC: hold_iovec(p, n, r->out); break;
-	case MSGHDR: hold_msghdr(p, r->out); break;
-	case MMSGHDR: hold_mmsghdr(p, n, r->out); break;
-	case NONE: break;
+	switch (r->length) {
+	case EM_LEN_BYTES: hold(frame, p, r->size, r->out); break;
+	case EM_LEN_ARG: hold(frame, p, n + r->size, r->out); break;
+	case EM_LEN_ARRAY:
+		hold(frame, p, em_min(n, EM_WINDOW_MAX / 4096) * r->size, r->out);
+		break;
+	default: hold_structure(frame, r, nr, args);
 	}
 }
 
-static long held_call(const struct call *c, long nr, const long args[6])
+static long held_call(const struct em_call *c, long nr, const long args[6])
 {
-	uint32_t mark = em_hazard_mark();
+	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+	uint32_t mark = em_hazard_mark(frame);
 	long ret;
 
-	for (int i = 0; c && i < RULES_MAX && c->rules[i].length != NONE; i++)
-		hold_argument(&c->rules[i], args);
+	for (int i = 0; c && i < EM_RULES_MAX && c->rules[i].length; i++)
+		hold_argument(frame, &c->rules[i], nr, args);
 	/* After vfork this is the parent's record, and exec does not come back
 	 * to clean it; process.c tries again should a string have left. */
-	if (nr == SYS_execve)
+	if (nr == SYS_execve || nr == SYS_execveat)
 		em_hazard_drop(mark);
 	ret = em_syscall(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
 	em_hazard_drop(mark);
@@ -359,99 +321,238 @@ static size_t piece_bytes(void)
 			64u << 10, 4u << 20);
 }
 
-static bool is_regular(int fd)
-{
-	struct stat st;
+/* How a transfer may be cut. */
+enum cut {
+	WHOLE, /* not at all: it is one message */
+	FIRST, /* one piece: it may fall short, and asking again might block */
+	ALL,   /* piece by piece to the end */
+};
 
-	return em_syscall(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) == 0 &&
-	       S_ISREG(st.st_mode);
-}
-
-static bool is_stream(int fd)
+static enum cut cut_socket(int fd, long nr, bool out, int flags)
 {
 	int type = 0;
 	socklen_t length = sizeof(type);
 
-	return em_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, (long)&type,
-			  (long)&length, 0) == 0 && type == SOCK_STREAM;
+	if (em_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, (long)&type,
+		       (long)&length, 0) < 0 || type != SOCK_STREAM)
+		return WHOLE;
+	if (!out)
+		return ALL;
+	if ((nr != SYS_recvfrom && nr != SYS_recvmsg) || !(flags & MSG_WAITALL))
+		return FIRST;
+	return flags & MSG_PEEK ? WHOLE : ALL;
 }
 
-/* Whether a call on one large buffer may be made in pieces: no messages. */
-static bool divisible(long nr, const long args[6])
+/* Of devices only those that are known to be streams. */
+static enum cut cut_device(dev_t device, bool out)
 {
-	switch (nr) {
+	unsigned int class = major(device);
+
+	if (class == 1) /* zero, null, urandom ...; but not kmsg */
+		return minor(device) == 11 ? WHOLE : ALL;
+	if (class == 4 || class == 5 || (class >= 136 && class <= 143)) /* terminals */
+		return out ? FIRST : ALL;
+	return WHOLE;
+}
+
+/* Writers that append do so one after the other: as long as that can be kept. */
+static bool appends(int fd, long nr, const long args[6], size_t bytes)
+{
+	long flags = em_syscall(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+
+	return bytes <= em_core_config()->limit.value / 2 &&
+	       ((flags > 0 && flags & O_APPEND) ||
+		(nr == SYS_pwritev2 && args[5] & RWF_APPEND));
+}
+
+static enum cut may_cut(long nr, const long args[6], bool out, int flags, size_t bytes)
+{
+	int fd = (int)args[0];
+	struct stat st;
+
+	if (em_syscall(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) < 0)
+		return WHOLE;
+	switch (st.st_mode & S_IFMT) {
+	case S_IFREG: return !out && appends(fd, nr, args, bytes) ? WHOLE : ALL;
+	case S_IFBLK: return ALL;
+	case S_IFIFO: return out ? FIRST : ALL;
+	case S_IFSOCK: return cut_socket(fd, nr, out, flags);
+	case S_IFCHR: return cut_device(st.st_rdev, out);
+	default: return WHOLE;
+	}
+}
+
+#define EM_SLICE_MAX 64
+
+/* A transfer that is made in pieces: one buffer, a vector, or a message. */
+struct transfer {
+	long nr, args[6];
+	struct iovec one;
+	const struct iovec *v;
+	size_t count;         /* of v */
+	size_t at, into;      /* where it is: element, and byte of that */
+	size_t total, done;
+	struct msghdr *message, header;
+	struct iovec slice[EM_SLICE_MAX];
+	bool out;
+	enum { PLAIN, VECTOR, MESSAGE } kind;
+};
+
+/* The next piece, at most max bytes; returns its bytes. */
+static size_t next_slice(struct transfer *t, size_t max, size_t *count)
+{
+	size_t bytes = 0;
+
+	for (*count = 0; *count < EM_SLICE_MAX && t->at < t->count && bytes < max;) {
+		const struct iovec *e = &t->v[t->at];
+		size_t n = em_min(e->iov_len - t->into, max - bytes);
+
+		if (n)
+			t->slice[(*count)++] = (struct iovec){
+				(char *)e->iov_base + t->into, n
+			};
+		bytes += n;
+		t->into += n;
+		if (t->into == e->iov_len) {
+			t->at++;
+			t->into = 0;
+		}
+	}
+	return bytes;
+}
+
+static bool is_positioned(long nr)
+{
+	return nr == SYS_pread64 || nr == SYS_pwrite64 || nr == SYS_preadv ||
+	       nr == SYS_pwritev || nr == SYS_preadv2 || nr == SYS_pwritev2;
+}
+
+static long transfer_slice(struct transfer *t, size_t count)
+{
+	long a[6];
+
+	memcpy(a, t->args, sizeof(a));
+	if (is_positioned(t->nr) && a[3] != -1)
+		a[3] += (long)t->done;
+	switch (t->kind) {
+	case PLAIN:
+		a[1] = (long)t->slice[0].iov_base;
+		a[2] = (long)t->slice[0].iov_len;
+		break;
+	case VECTOR:
+		a[1] = (long)t->slice;
+		a[2] = (long)count;
+		break;
+	case MESSAGE:
+		t->header.msg_iov = t->slice;
+		t->header.msg_iovlen = count;
+		a[1] = (long)&t->header;
+	}
+	return held_call(em_call_find(t->nr), t->nr, a);
+}
+
+static long transfer(struct transfer *t, enum cut cut)
+{
+	size_t count, bytes;
+
+	do {
+		bytes = next_slice(t, em_min(piece_bytes(), t->total - t->done), &count);
+		long n = transfer_slice(t, count);
+		if (n < 0)
+			return t->done ? (long)t->done : n;
+		t->done += (size_t)n;
+		if (t->kind == MESSAGE) { /* once is enough */
+			t->header.msg_control = NULL;
+			t->header.msg_controllen = 0;
+		}
+		if ((size_t)n < bytes)
+			break;
+	} while (cut == ALL && t->done < t->total);
+	return (long)t->done;
+}
+
+static long transfer_message(struct transfer *t, enum cut cut)
+{
+	size_t control = t->header.msg_controllen;
+	long ret;
+
+	if (t->out && cut == ALL && control)
+		return held_call(em_call_find(t->nr), t->nr, t->args);
+	if (t->out && cut == FIRST) { /* what comes back is the program's */
+		size_t count;
+		next_slice(t, piece_bytes(), &count);
+		ret = transfer_slice(t, count);
+	} else {
+		ret = transfer(t, cut);
+	}
+	if (t->out && ret >= 0) {
+		t->message->msg_namelen = t->header.msg_namelen;
+		t->message->msg_controllen = t->header.msg_controllen;
+		t->message->msg_flags = t->header.msg_flags;
+	}
+	return ret;
+}
+
+/* Fills in what is transferred; false when it is small, or no such call. */
+static bool is_large(struct transfer *t)
+{
+	switch (t->nr) {
 	case SYS_read:
 	case SYS_write:
 	case SYS_pread64:
-	case SYS_pwrite64: return true;
+	case SYS_pwrite64:
 	case SYS_recvfrom:
-	case SYS_sendto: return is_stream((int)args[0]);
-	default: return false;
+	case SYS_sendto:
+		t->kind = PLAIN;
+		t->one = (struct iovec){ (void *)t->args[1], (size_t)t->args[2] };
+		t->v = &t->one;
+		t->count = 1;
+		break;
+	case SYS_recvmsg:
+	case SYS_sendmsg:
+		t->kind = MESSAGE;
+		t->message = (struct msghdr *)t->args[1];
+		if (!readable(t->message, sizeof(*t->message)))
+			return false;
+		t->header = *t->message;
+		t->v = t->header.msg_iov;
+		t->count = t->header.msg_iovlen;
+		break;
+	default:
+		t->kind = VECTOR;
+		t->v = (const struct iovec *)t->args[1];
+		t->count = (size_t)t->args[2];
 	}
+	if (t->count > IOV_MAX || !readable(t->v, t->count * sizeof(*t->v)))
+		return false;
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->v[i].iov_len > SSIZE_MAX - t->total)
+			return false;
+		t->total += t->v[i].iov_len;
+	}
+	t->total = em_min(t->total, EM_RW_MAX);
+	return t->total > piece_bytes();
 }
 
-/*
- * read, write and their kin, piece by piece. A read of anything but a regular
- * file ends with its first piece: it may return less than was asked for, and
- * asking again might block. A write goes on until it is done.
- */
-static long pieces(const struct call *c, long nr, const long args[6])
+static int flags_of(long nr, const long args[6])
 {
-	bool positioned = nr == SYS_pread64 || nr == SYS_pwrite64;
-	bool out = c->rules[0].out;
-	size_t total = (size_t)args[2], done = 0, piece = piece_bytes();
-	bool whole = !out || is_regular((int)args[0]) ||
-		     (nr == SYS_recvfrom && args[3] & MSG_WAITALL);
-
-	while (done < total) {
-		long a[6] = { args[0], args[1] + (long)done,
-			      (long)em_min(piece, total - done), args[3], args[4], args[5] };
-		if (positioned)
-			a[3] += (long)done;
-		long n = held_call(c, nr, a);
-		if (n < 0)
-			return done ? (long)done : n;
-		done += (size_t)n;
-		if (n < a[2] || !whole)
-			break;
-	}
-	return (long)done;
+	return (int)(nr == SYS_recvfrom || nr == SYS_sendto ? args[3] : args[2]);
 }
 
-static size_t vector_bytes(const struct iovec *v, size_t count)
+static long cut_call(const struct em_call *c, long nr, const long args[6])
 {
-	size_t sum = 0;
+	struct transfer t; /* the slice is not worth clearing for each call */
+	enum cut cut = WHOLE;
 
-	for (size_t i = 0; i < count && i < IOV_MAX; i++)
-		if (em_in_window((uintptr_t)v[i].iov_base))
-			sum += v[i].iov_len;
-	return sum;
-}
-
-/* A vector of more than a piece: one element after the other. */
-static long vector_pieces(long nr, const long args[6])
-{
-	static const struct { uint16_t vector, plain; } plain[] = {
-		{ SYS_readv, SYS_read }, { SYS_writev, SYS_write },
-		{ SYS_preadv, SYS_pread64 }, { SYS_pwritev, SYS_pwrite64 },
-	};
-	const struct iovec *v = (const struct iovec *)args[1];
-	long one = nr, done = 0;
-
-	for (size_t i = 0; i < EM_ARRAY_LEN(plain); i++)
-		if (plain[i].vector == nr)
-			one = plain[i].plain;
-	for (long i = 0; i < args[2]; i++) {
-		long a[6] = { args[0], (long)v[i].iov_base, (long)v[i].iov_len,
-			      args[3] + done, 0, 0 };
-		long n = v[i].iov_len ? em_guard_call(one, a) : 0;
-		if (n < 0)
-			return done ? done : n;
-		done += n;
-		if (n < (long)v[i].iov_len)
-			break;
-	}
-	return done;
+	t.nr = nr;
+	t.out = c->rules[0].out;
+	t.at = t.into = t.total = t.done = 0;
+	memcpy(t.args, args, sizeof(t.args));
+	if (is_large(&t))
+		cut = may_cut(nr, args, t.out, flags_of(nr, args), t.total);
+	if (cut == WHOLE)
+		return held_call(c, nr, args);
+	return t.kind == MESSAGE ? transfer_message(&t, cut) : transfer(&t, cut);
 }
 
 static bool is_memory_call(long nr)
@@ -473,10 +574,9 @@ static long memory_call(long nr, const long a[6])
 	}
 }
 
-long em_guard_call(long nr, const long args[6])
+/* Whether a call of this kind can be large enough to be cut. */
+static bool may_be_large(long nr, const long args[6])
 {
-	const struct call *c = find_call(nr);
-
 	switch (nr) {
 	case SYS_read:
 	case SYS_write:
@@ -484,21 +584,28 @@ long em_guard_call(long nr, const long args[6])
 	case SYS_pwrite64:
 	case SYS_recvfrom:
 	case SYS_sendto:
-		if ((size_t)args[2] > piece_bytes() && em_in_window((uintptr_t)args[1]) &&
-		    divisible(nr, args))
-			return pieces(c, nr, args);
-		break;
+		return em_unlikely((size_t)args[2] > (64u << 10));
 	case SYS_readv:
 	case SYS_writev:
 	case SYS_preadv:
 	case SYS_pwritev:
-		if (args[2] > 0 && args[2] <= IOV_MAX &&
-		    vector_bytes((const struct iovec *)args[1], (size_t)args[2]) > piece_bytes())
-			return vector_pieces(nr, args);
-		break;
+	case SYS_preadv2:
+	case SYS_pwritev2:
+	case SYS_recvmsg:
+	case SYS_sendmsg:
+		return true;
 	default:
-		if (is_memory_call(nr))
-			return memory_call(nr, args);
+		return false;
 	}
+}
+
+long em_guard_call(long nr, const long args[6])
+{
+	const struct em_call *c = em_call_find(nr);
+
+	if (may_be_large(nr, args))
+		return cut_call(c, nr, args);
+	if (is_memory_call(nr))
+		return memory_call(nr, args);
 	return held_call(c, nr, args);
 }

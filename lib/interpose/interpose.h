@@ -6,7 +6,8 @@
  *   mem.c      mmap munmap mremap madvise mprotect
  *   heap.c     the malloc family, over jemalloc with extents from the window
  *   io.c       read write send recv ... : ranges in use, then the call
- *   guard.c    what each system call reads and writes, as a table
+ *   calls.c    what each system call reads and writes, as a table
+ *   guard.c    ranges brought in and kept while a call runs
  *   net.c      the seccomp net under all that, and its SIGSYS handler
  *   signal.c   SIGBUS and SIGSYS belong to us; masks and actions hide it
  *   relay.c    the program's handlers: from our alternate stack to theirs
@@ -52,14 +53,6 @@ bool em_start(void);
  * kept until it returns. Result or -errno, as the kernel gives it.
  */
 long em_guard_call(long nr, const long args[6]);
-/* For the net's filter: a call, and which of its arguments are pointers. */
-struct em_guarded {
-	uint16_t nr;
-	uint8_t pointers; /* one bit an argument */
-};
-/* Number i of the table; false after the last. */
-bool em_guard_list(size_t i, struct em_guarded *out);
-
 /* ---- net.c ----------------------------------------------------------- */
 
 /* Installs the stub page and the filter as the configuration says. */
@@ -83,6 +76,14 @@ void em_signals_forward(int sig, siginfo_t *info, void *context);
 void em_thread_prepare_stack(void);
 /* That stack, as for sigaltstack(2). EM_HANDLER */
 stack_t em_thread_own_stack(void);
+/* Whether the program ever made a thread: who has none is not cancelled. */
+bool em_threads_made(void);
+
+/* ---- io.c, for syscall.S ---------------------------------------------- */
+
+/* syscall(2); and what it returns when a raw call failed. */
+long em_io_syscall(long nr, long a, long b, long c, long d, long e, long f);
+long em_io_failed(long result);
 
 /* ---- heap.c ---------------------------------------------------------- */
 
@@ -96,5 +97,9 @@ void em_heap_constructor(void);
 /* ---- process.c ------------------------------------------------------- */
 
 void em_process_start(void);
+/* Whether a raw system call is a fork that returns on the same stack. */
+bool em_process_is_fork(long nr, const long args[6]);
+/* Makes it; returns in both processes, with 0 or a pid or -errno. */
+long em_process_fork(long nr, const long args[6]);
 
 #endif

@@ -3,56 +3,109 @@
  * The calls that programs make most with buffers of their own. A buffer that
  * is not managed goes to libc's function untouched; a managed one takes the
  * guarded way without the detour of a trap.
+ *
+ * libc's functions are cancellation points. It makes them so by letting
+ * pthread_cancel act at once while the call runs, and so do we: see cancellable().
  */
+#include "arch.h"
+#include "calls.h"
 #include "interpose.h"
+#include "knobs.h"
 #include "window.h"
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define ARGS(a, b, c, d, e, f) \
+	((const long[6]){ (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f) })
+
+/* A call that is no cancellation point. */
 #define GUARD(nr, a, b, c, d, e, f) \
-	em_errno_return(em_guard_call(nr, (const long[6]){ (long)(a), (long)(b), \
-		(long)(c), (long)(d), (long)(e), (long)(f) }))
+	em_errno_return(em_guard_call(nr, ARGS(a, b, c, d, e, f)))
+
+#define GUARD_POINT(nr, a, b, c, d, e, f) \
+	em_errno_return(cancellable(nr, ARGS(a, b, c, d, e, f)))
+
+/*
+ * A thread that is cancelled here leaves its ranges published until it has
+ * ended (em_thread_leave). Nothing of ours can be half done then: whoever owns a
+ * page has all signals blocked.
+ */
+static long cancellable(long nr, const long args[6])
+{
+	int type;
+	long ret;
+
+	if (!em_threads_made() || !em_protects(EM_KNOB_CANCEL))
+		return em_guard_call(nr, args);
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	ret = em_guard_call(nr, args);
+	pthread_setcanceltype(type, NULL);
+	return ret;
+}
 
 static inline bool managed(const void *buf)
 {
 	return em_in_window((uintptr_t)buf);
 }
 
-static bool vector_managed(const struct iovec *v, int count)
+static bool vector_managed(const struct iovec *v, size_t count)
 {
-	for (int i = 0; i < count; i++)
+	if (managed(v))
+		return true;
+	if (!v || count > IOV_MAX) /* the kernel says what is wrong */
+		return false;
+	for (size_t i = 0; i < count; i++)
 		if (managed(v[i].iov_base))
 			return true;
-	return managed(v);
+	return false;
 }
 
 static bool message_managed(const struct msghdr *m)
 {
-	return managed(m) || managed(m->msg_name) || managed(m->msg_control) ||
-	       vector_managed(m->msg_iov, (int)m->msg_iovlen);
+	return m && (managed(m) || managed(m->msg_name) || managed(m->msg_control) ||
+		     vector_managed(m->msg_iov, m->msg_iovlen));
 }
+
+static bool messages_managed(const struct mmsghdr *m, unsigned int count)
+{
+	if (managed(m))
+		return true;
+	for (unsigned int i = 0; m && i < count && i < IOV_MAX; i++)
+		if (message_managed(&m[i].msg_hdr))
+			return true;
+	return false;
+}
+
+/* ---- one buffer -------------------------------------------------------- */
 
 EM_EXPORT ssize_t read(int fd, void *buf, size_t bytes)
 {
 	if (em_likely(!managed(buf)))
 		return EM_REAL(read)(fd, buf, bytes);
-	return GUARD(SYS_read, fd, buf, bytes, 0, 0, 0);
+	return GUARD_POINT(SYS_read, fd, buf, bytes, 0, 0, 0);
 }
 
 EM_EXPORT ssize_t write(int fd, const void *buf, size_t bytes)
 {
 	if (em_likely(!managed(buf)))
 		return EM_REAL(write)(fd, buf, bytes);
-	return GUARD(SYS_write, fd, buf, bytes, 0, 0, 0);
+	return GUARD_POINT(SYS_write, fd, buf, bytes, 0, 0, 0);
 }
 
 EM_EXPORT ssize_t pread(int fd, void *buf, size_t bytes, off_t offset)
 {
 	if (em_likely(!managed(buf)))
 		return EM_REAL(pread)(fd, buf, bytes, offset);
-	return GUARD(SYS_pread64, fd, buf, bytes, offset, 0, 0);
+	return GUARD_POINT(SYS_pread64, fd, buf, bytes, offset, 0, 0);
 }
 
 EM_EXPORT ssize_t pread64(int fd, void *buf, size_t bytes, off64_t offset)
@@ -62,31 +115,47 @@ EM_EXPORT ssize_t pwrite(int fd, const void *buf, size_t bytes, off_t offset)
 {
 	if (em_likely(!managed(buf)))
 		return EM_REAL(pwrite)(fd, buf, bytes, offset);
-	return GUARD(SYS_pwrite64, fd, buf, bytes, offset, 0, 0);
+	return GUARD_POINT(SYS_pwrite64, fd, buf, bytes, offset, 0, 0);
 }
 
 EM_EXPORT ssize_t pwrite64(int fd, const void *buf, size_t bytes, off64_t offset)
 	__attribute__((alias("pwrite")));
 
+EM_EXPORT ssize_t getrandom(void *buf, size_t bytes, unsigned int flags)
+{
+	if (em_likely(!managed(buf)))
+		return EM_REAL(getrandom)(buf, bytes, flags);
+	return GUARD_POINT(SYS_getrandom, buf, bytes, flags, 0, 0, 0);
+}
+
+EM_EXPORT ssize_t readlink(const char *restrict path, char *restrict buf, size_t bytes)
+{
+	if (em_likely(!managed(buf) && !managed(path)))
+		return EM_REAL(readlink)(path, buf, bytes);
+	return GUARD(SYS_readlink, path, buf, bytes, 0, 0, 0);
+}
+
+/* ---- vectors ----------------------------------------------------------- */
+
 EM_EXPORT ssize_t readv(int fd, const struct iovec *v, int count)
 {
-	if (em_likely(!vector_managed(v, count)))
+	if (em_likely(!vector_managed(v, (size_t)count)))
 		return EM_REAL(readv)(fd, v, count);
-	return GUARD(SYS_readv, fd, v, count, 0, 0, 0);
+	return GUARD_POINT(SYS_readv, fd, v, count, 0, 0, 0);
 }
 
 EM_EXPORT ssize_t writev(int fd, const struct iovec *v, int count)
 {
-	if (em_likely(!vector_managed(v, count)))
+	if (em_likely(!vector_managed(v, (size_t)count)))
 		return EM_REAL(writev)(fd, v, count);
-	return GUARD(SYS_writev, fd, v, count, 0, 0, 0);
+	return GUARD_POINT(SYS_writev, fd, v, count, 0, 0, 0);
 }
 
 EM_EXPORT ssize_t preadv(int fd, const struct iovec *v, int count, off_t offset)
 {
-	if (em_likely(!vector_managed(v, count)))
+	if (em_likely(!vector_managed(v, (size_t)count)))
 		return EM_REAL(preadv)(fd, v, count, offset);
-	return GUARD(SYS_preadv, fd, v, count, offset, 0, 0);
+	return GUARD_POINT(SYS_preadv, fd, v, count, offset, 0, 0);
 }
 
 EM_EXPORT ssize_t preadv64(int fd, const struct iovec *v, int count, off64_t offset)
@@ -94,27 +163,70 @@ EM_EXPORT ssize_t preadv64(int fd, const struct iovec *v, int count, off64_t off
 
 EM_EXPORT ssize_t pwritev(int fd, const struct iovec *v, int count, off_t offset)
 {
-	if (em_likely(!vector_managed(v, count)))
+	if (em_likely(!vector_managed(v, (size_t)count)))
 		return EM_REAL(pwritev)(fd, v, count, offset);
-	return GUARD(SYS_pwritev, fd, v, count, offset, 0, 0);
+	return GUARD_POINT(SYS_pwritev, fd, v, count, offset, 0, 0);
 }
 
 EM_EXPORT ssize_t pwritev64(int fd, const struct iovec *v, int count, off64_t offset)
 	__attribute__((alias("pwritev")));
+
+EM_EXPORT ssize_t preadv2(int fd, const struct iovec *v, int count, off_t offset, int flags)
+{
+	if (em_likely(!vector_managed(v, (size_t)count)))
+		return EM_REAL(preadv2)(fd, v, count, offset, flags);
+	return GUARD_POINT(SYS_preadv2, fd, v, count, offset, 0, flags);
+}
+
+EM_EXPORT ssize_t preadv64v2(int fd, const struct iovec *v, int count, off64_t offset,
+			     int flags) __attribute__((alias("preadv2")));
+
+EM_EXPORT ssize_t pwritev2(int fd, const struct iovec *v, int count, off_t offset, int flags)
+{
+	if (em_likely(!vector_managed(v, (size_t)count)))
+		return EM_REAL(pwritev2)(fd, v, count, offset, flags);
+	return GUARD_POINT(SYS_pwritev2, fd, v, count, offset, 0, flags);
+}
+
+EM_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *v, int count, off64_t offset,
+			      int flags) __attribute__((alias("pwritev2")));
+
+EM_EXPORT ssize_t vmsplice(int fd, const struct iovec *v, size_t count, unsigned int flags)
+{
+	if (em_likely(!vector_managed(v, count)))
+		return EM_REAL(vmsplice)(fd, v, count, flags);
+	return GUARD_POINT(SYS_vmsplice, fd, v, count, flags, 0, 0);
+}
+
+EM_EXPORT ssize_t process_vm_readv(pid_t pid, const struct iovec *local, unsigned long locals,
+				   const struct iovec *remote, unsigned long remotes,
+				   unsigned long flags)
+{
+	return GUARD(SYS_process_vm_readv, pid, local, locals, remote, remotes, flags);
+}
+
+EM_EXPORT ssize_t process_vm_writev(pid_t pid, const struct iovec *local, unsigned long locals,
+				    const struct iovec *remote, unsigned long remotes,
+				    unsigned long flags)
+{
+	return GUARD(SYS_process_vm_writev, pid, local, locals, remote, remotes, flags);
+}
+
+/* ---- sockets ----------------------------------------------------------- */
 
 EM_EXPORT ssize_t recvfrom(int fd, void *restrict buf, size_t bytes, int flags,
 			   struct sockaddr *restrict addr, socklen_t *restrict length)
 {
 	if (em_likely(!managed(buf) && !managed(addr) && !managed(length)))
 		return EM_REAL(recvfrom)(fd, buf, bytes, flags, addr, length);
-	return GUARD(SYS_recvfrom, fd, buf, bytes, flags, addr, length);
+	return GUARD_POINT(SYS_recvfrom, fd, buf, bytes, flags, addr, length);
 }
 
 EM_EXPORT ssize_t recv(int fd, void *buf, size_t bytes, int flags)
 {
 	if (em_likely(!managed(buf)))
 		return EM_REAL(recv)(fd, buf, bytes, flags);
-	return GUARD(SYS_recvfrom, fd, buf, bytes, flags, 0, 0);
+	return GUARD_POINT(SYS_recvfrom, fd, buf, bytes, flags, 0, 0);
 }
 
 EM_EXPORT ssize_t sendto(int fd, const void *buf, size_t bytes, int flags,
@@ -122,26 +234,112 @@ EM_EXPORT ssize_t sendto(int fd, const void *buf, size_t bytes, int flags,
 {
 	if (em_likely(!managed(buf) && !managed(addr)))
 		return EM_REAL(sendto)(fd, buf, bytes, flags, addr, length);
-	return GUARD(SYS_sendto, fd, buf, bytes, flags, addr, length);
+	return GUARD_POINT(SYS_sendto, fd, buf, bytes, flags, addr, length);
 }
 
 EM_EXPORT ssize_t send(int fd, const void *buf, size_t bytes, int flags)
 {
 	if (em_likely(!managed(buf)))
 		return EM_REAL(send)(fd, buf, bytes, flags);
-	return GUARD(SYS_sendto, fd, buf, bytes, flags, 0, 0);
+	return GUARD_POINT(SYS_sendto, fd, buf, bytes, flags, 0, 0);
 }
 
 EM_EXPORT ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 {
 	if (em_likely(!message_managed(m)))
 		return EM_REAL(recvmsg)(fd, m, flags);
-	return GUARD(SYS_recvmsg, fd, m, flags, 0, 0, 0);
+	return GUARD_POINT(SYS_recvmsg, fd, m, flags, 0, 0, 0);
 }
 
 EM_EXPORT ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
 	if (em_likely(!message_managed(m)))
 		return EM_REAL(sendmsg)(fd, m, flags);
-	return GUARD(SYS_sendmsg, fd, m, flags, 0, 0, 0);
+	return GUARD_POINT(SYS_sendmsg, fd, m, flags, 0, 0, 0);
+}
+
+EM_EXPORT int recvmmsg(int fd, struct mmsghdr *m, unsigned int count, int flags,
+		       struct timespec *timeout)
+{
+	if (em_likely(!messages_managed(m, count) && !managed(timeout)))
+		return EM_REAL(recvmmsg)(fd, m, count, flags, timeout);
+	return (int)GUARD_POINT(SYS_recvmmsg, fd, m, count, flags, timeout, 0);
+}
+
+EM_EXPORT int sendmmsg(int fd, struct mmsghdr *m, unsigned int count, int flags)
+{
+	if (em_likely(!messages_managed(m, count)))
+		return EM_REAL(sendmmsg)(fd, m, count, flags);
+	return (int)GUARD_POINT(SYS_sendmmsg, fd, m, count, flags, 0, 0);
+}
+
+/* ---- waiting ----------------------------------------------------------- */
+
+EM_EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+	if (em_likely(!managed(fds)))
+		return EM_REAL(poll)(fds, count, timeout);
+	return (int)GUARD_POINT(SYS_poll, fds, count, timeout, 0, 0, 0);
+}
+
+EM_EXPORT int epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
+{
+	if (em_likely(!managed(events)))
+		return EM_REAL(epoll_wait)(fd, events, max, timeout);
+	return (int)GUARD_POINT(SYS_epoll_wait, fd, events, max, timeout, 0, 0);
+}
+
+EM_EXPORT int epoll_ctl(int fd, int op, int target, struct epoll_event *event)
+{
+	if (em_likely(!managed(event)))
+		return EM_REAL(epoll_ctl)(fd, op, target, event);
+	return (int)GUARD(SYS_epoll_ctl, fd, op, target, event, 0, 0);
+}
+
+EM_EXPORT int select(int n, fd_set *restrict r, fd_set *restrict w, fd_set *restrict e,
+		     struct timeval *restrict timeout)
+{
+	if (em_likely(!managed(r) && !managed(w) && !managed(e) && !managed(timeout)))
+		return EM_REAL(select)(n, r, w, e, timeout);
+	return (int)GUARD_POINT(SYS_select, n, r, w, e, timeout, 0);
+}
+
+/* ---- asynchronous input and output: libaio's functions ------------------- */
+
+/* They return -errno. The iocbs are found through an array that the net does
+ * not look into. */
+EM_EXPORT int io_submit(void *context, long count, void **iocbs);
+EM_EXPORT int io_submit(void *context, long count, void **iocbs)
+{
+	return (int)em_guard_call(SYS_io_submit, ARGS(context, count, iocbs, 0, 0, 0));
+}
+
+EM_EXPORT int io_setup(int events, void **context);
+EM_EXPORT int io_setup(int events, void **context)
+{
+	return (int)em_guard_call(SYS_io_setup, ARGS(events, context, 0, 0, 0, 0));
+}
+
+/* ---- any call: syscall(2), from arch.S ----------------------------------- */
+
+long em_io_failed(long result)
+{
+	return em_errno_return(result);
+}
+
+/*
+ * Vectors are looked into as those of the wrappers are. A mapping that is made
+ * in this way is the kernel's: the program knows why it goes round libc.
+ */
+long em_io_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+	const long *args = ARGS(a, b, c, d, e, f);
+
+	if (em_unlikely(nr == SYS_clone || nr == SYS_fork || nr == SYS_clone3) &&
+	    em_process_is_fork(nr, args))
+		return em_errno_return(em_process_fork(nr, args));
+	if (!em_core_active() || !em_call_find(nr) ||
+	    (nr == SYS_mmap && !em_in_window((uintptr_t)a)))
+		return em_errno_return(em_syscall(nr, a, b, c, d, e, f));
+	return em_errno_return(em_guard_call(nr, args));
 }

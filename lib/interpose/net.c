@@ -23,6 +23,7 @@
  * trapped.
  */
 #include "arch.h"
+#include "calls.h"
 #include "interpose.h"
 #include "knobs.h"
 #include "log.h"
@@ -143,17 +144,17 @@ static void emit_test_pointers(struct program *p, uint8_t pointers)
  */
 static void emit_group(struct program *p, uint8_t pointers)
 {
-	struct em_guarded call;
+	const struct em_call *call;
 	unsigned int left = 0;
 
-	for (size_t i = 0; em_guard_list(i, &call); i++)
-		left += call.pointers == pointers;
+	for (size_t i = 0; (call = em_call_at(i)); i++)
+		left += em_call_pointers(call) == pointers;
 	if (!left)
 		return;
-	for (size_t i = 0; em_guard_list(i, &call); i++) {
-		if (call.pointers != pointers)
+	for (size_t i = 0; (call = em_call_at(i)); i++) {
+		if (em_call_pointers(call) != pointers)
 			continue;
-		PUT(p, JUMP_EQUAL(call.nr, 0, 1));
+		PUT(p, JUMP_EQUAL(call->nr, 0, 1));
 		left--;
 		PUT(p, BPF_STMT(BPF_JMP | BPF_JA, left * 2 + 1));
 	}

@@ -7,6 +7,7 @@
  * call is made again in the unlikely case that one left in between; no hazard
  * is published, since after vfork nobody would take it back.
  */
+#include "arch.h"
 #include "fault.h"
 #include "fork.h"
 #include "interpose.h"
@@ -144,8 +145,7 @@ EM_EXPORT int clone(int (*body)(void *), void *stack, int flags, void *arg, ...)
 	return pid;
 }
 
-/* Whether a raw system call is a fork that returns on the same stack. */
-static bool is_fork(long nr, const long a[6])
+bool em_process_is_fork(long nr, const long a[6])
 {
 	if (!em_core_active() || !em_protects(EM_KNOB_CLONE))
 		return false;
@@ -157,20 +157,12 @@ static bool is_fork(long nr, const long a[6])
 	return nr == SYS_fork || (nr == SYS_clone && !(a[0] & CLONE_VM) && !a[1]);
 }
 
-EM_EXPORT long syscall(long nr, ...)
+long em_process_fork(long nr, const long a[6])
 {
-	long a[6], ret;
-	va_list ap;
+	long ret;
 
-	va_start(ap, nr);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(ap, long);
-	va_end(ap);
-	if (em_likely(nr != SYS_clone && nr != SYS_fork && nr != SYS_clone3) ||
-	    !is_fork(nr, a))
-		return EM_REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	prepare();
-	ret = EM_REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	ret = em_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	if (ret == 0)
 		in_child();
 	else

@@ -13,6 +13,7 @@
 #include "net_calls.h"
 #include "relay.h"
 #include "stats.h"
+#include "thread.h"
 #include "window.h"
 #include <poll.h>
 #include <string.h>
@@ -397,6 +398,10 @@ EM_EXPORT int sigaltstack(const stack_t *restrict ss, stack_t *restrict old)
 		}
 		shown_stack = *ss;
 		shown_stack.ss_flags &= SS_DISABLE;
+		em_thread_self()->program_stack = (struct em_range){
+			(uintptr_t)ss->ss_sp, (uintptr_t)ss->ss_sp +
+			(ss->ss_flags & SS_DISABLE ? 0 : ss->ss_size)
+		};
 	}
 	if (old)
 		*old = before;

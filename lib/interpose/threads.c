@@ -24,6 +24,12 @@ static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 
 EM_TLS void *own_stack;
 EM_TLS struct em_range managed_stack; /* that the program gave to this thread */
+static _Atomic bool made;
+
+bool em_threads_made(void)
+{
+	return atomic_load_explicit(&made, memory_order_relaxed);
+}
 
 /* The stack goes when the thread is gone: nothing of ours may fault after it. */
 static void thread_ends(void *stack)
@@ -52,7 +58,9 @@ void em_thread_prepare_stack(void)
 	ss.ss_sp = own_stack = em_sys_alloc(EM_STACK_BYTES);
 	if (own_stack && EM_REAL(sigaltstack)(&ss, NULL) == 0)
 		pthread_setspecific(leaving, own_stack);
-	em_thread_self();
+	em_thread_self()->own_stack = (struct em_range){
+		(uintptr_t)own_stack, (uintptr_t)own_stack + EM_STACK_BYTES
+	};
 }
 
 static int create_with_stack(pthread_t *thread, pthread_attr_t *attr,
@@ -177,6 +185,7 @@ EM_EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *r
 	s = make_start(body, arg);
 	if (!s)
 		return EAGAIN;
+	atomic_store_explicit(&made, true, memory_order_relaxed);
 	if (em_unlikely(has_managed_stack(attr, s)))
 		ret = create_on_managed(thread, attr, s);
 	else

@@ -6,6 +6,23 @@
 #include "world.h"
 
 static struct em_range seen[4096];
+static size_t seen_count;
+
+static void see(const struct em_range *r, void *arg)
+{
+	(void)arg;
+	if (seen_count < 4096)
+		seen[seen_count++] = *r;
+}
+
+static size_t collect(void)
+{
+	seen_count = 0;
+	em_hazards_visit(see, NULL);
+	return seen_count;
+}
+
+#define FRAME ((uintptr_t)__builtin_frame_address(0))
 
 static bool covered(size_t count, uintptr_t start, uintptr_t end)
 {
@@ -19,42 +36,61 @@ static bool covered(size_t count, uintptr_t start, uintptr_t end)
 
 static void test_nesting(void)
 {
-	uint32_t outer = em_hazard_mark(), inner;
+	uint32_t outer = em_hazard_mark(FRAME), inner;
 
-	is_int(em_hazards_collect(seen, 16), 0, "no range is in use");
-	em_hazard_add(1000, 2000);
-	em_hazard_add(5000, 6000);
-	inner = em_hazard_mark();
-	em_hazard_add(9000, 9001);
-	is_int(em_hazards_collect(seen, 16), 3, "three are");
+	is_int(collect(), 0, "no range is in use");
+	em_hazard_add(1000, 2000, FRAME);
+	em_hazard_add(5000, 6000, FRAME);
+	inner = em_hazard_mark(FRAME - 64);
+	em_hazard_add(9000, 9001, FRAME - 64);
+	is_int(collect(), 3, "three are");
 	ok(covered(3, 1000, 2000) && covered(3, 5000, 6000) && covered(3, 9000, 9001),
 	   "as they were published");
 	em_hazard_drop(inner);
-	is_int(em_hazards_collect(seen, 16), 2, "the inner one is taken back");
+	is_int(collect(), 2, "the inner one is taken back");
 	em_hazard_drop(outer);
-	is_int(em_hazards_collect(seen, 16), 0, "and the outer ones");
+	is_int(collect(), 0, "and the outer ones");
 }
 
-/* More than a record holds, more than the reader asks for: never less. */
+/* More than a record holds: never less. */
 static void test_many(void)
 {
-	uint32_t mark = em_hazard_mark();
+	uint32_t mark = em_hazard_mark(FRAME);
 	unsigned int missing = 0;
 	size_t n;
 
 	for (uintptr_t i = 0; i < 3 * EM_HAZARDS; i++)
-		em_hazard_add(i * 100, i * 100 + 50);
-	n = em_hazards_collect(seen, 4096);
+		em_hazard_add(i * 100, i * 100 + 50, FRAME);
+	n = collect();
 	for (uintptr_t i = 0; i < 3 * EM_HAZARDS; i++)
 		missing += !covered(n, i * 100, i * 100 + 50);
 	is_int(missing, 0, "%d ranges of one thread are all covered", 3 * EM_HAZARDS);
-	n = em_hazards_collect(seen, 5);
-	is_int(n, 5, "a reader of five gets five");
-	for (uintptr_t i = missing = 0; i < 3 * EM_HAZARDS; i++)
-		missing += !covered(n, i * 100, i * 100 + 50);
-	is_int(missing, 0, "that cover all");
 	em_hazard_drop(mark);
-	is_int(em_hazards_collect(seen, 5), 0, "all are taken back at once");
+	is_int(collect(), 0, "all are taken back at once");
+}
+
+/* What siglongjmp leaves behind. Frames are numbers: larger is older. */
+static void test_dead_frames(void)
+{
+	struct em_thread *t = em_thread_self();
+	const uintptr_t stack = 0x7f0000100000, altstack = 0x10000, own = 0x20000;
+
+	t->program_stack = (struct em_range){ altstack, altstack + 0x1000 };
+	t->own_stack = (struct em_range){ own, own + 0x1000 };
+	em_hazard_add(1, 2, stack - 500);
+	is_int(em_hazard_mark(stack - 900), 1, "a call on top of a call: both are live");
+	is_int(em_hazard_mark(stack - 500), 0, "a call from the same depth: the first is dead");
+	em_hazard_add(1, 2, stack - 500);
+	is_int(em_hazard_mark(altstack + 0x900), 1, "a handler on the program's alternate "
+						    "stack kills nothing below");
+	em_hazard_add(3, 4, altstack + 0x900);
+	is_int(em_hazard_mark(own + 0x900), 2, "nor does one on ours");
+	em_hazard_add(5, 6, own + 0x900);
+	is_int(em_hazard_mark(own + 0x800), 3, "nor a nested one");
+	is_int(em_hazard_mark(altstack + 0x800), 2, "back on the program's: ours are dead");
+	is_int(em_hazard_mark(stack - 600), 1, "back on the ordinary stack: only it is live");
+	is_int(em_hazard_mark(stack - 100), 0, "until it is unwound");
+	t->program_stack = t->own_stack = (struct em_range){ 0, 0 };
 }
 
 #define HOLDERS 6
@@ -64,9 +100,9 @@ static pthread_barrier_t published, looked;
 static void *hold_ranges(void *arg)
 {
 	uintptr_t me = (uintptr_t)arg;
-	uint32_t mark = em_hazard_mark();
+	uint32_t mark = em_hazard_mark(FRAME);
 
-	em_hazard_add(me * 1000, me * 1000 + 10);
+	em_hazard_add(me * 1000, me * 1000 + 10, FRAME);
 	pthread_barrier_wait(&published);
 	pthread_barrier_wait(&looked);
 	if (me % 2)
@@ -86,7 +122,7 @@ static void test_threads(void)
 		pthread_create(&t[i], NULL, hold_ranges, (void *)(i + 1));
 	pthread_barrier_wait(&published);
 	is_int(em_segment->threads, HOLDERS + 1, "all threads are counted");
-	size_t n = em_hazards_collect(seen, 64);
+	size_t n = collect();
 	for (uintptr_t i = 1; i <= HOLDERS; i++)
 		missing += !covered(n, i * 1000, i * 1000 + 10);
 	is_int(n, HOLDERS, "ranges of %d threads are seen", HOLDERS);
@@ -94,7 +130,7 @@ static void test_threads(void)
 	pthread_barrier_wait(&looked);
 	for (int i = 0; i < HOLDERS; i++)
 		pthread_join(t[i], NULL);
-	is_int(em_hazards_collect(seen, 64), 0, "threads that end leave none behind");
+	is_int(collect(), 0, "threads that end leave none behind");
 	is_int(em_segment->threads, 1, "and are no longer counted");
 }
 
@@ -107,8 +143,8 @@ static void keep_pages(const void *arg)
 	uint32_t mark;
 
 	fill_pages(addr, 0, 64, 1);
-	mark = em_hazard_mark();
-	em_hazard_add(addr + 20 * PAGE - 1, addr + 22 * PAGE + 1); /* 19 to 22 */
+	mark = em_hazard_mark(FRAME);
+	em_hazard_add(addr + 20 * PAGE - 1, addr + 22 * PAGE + 1, FRAME); /* 19 to 22 */
 	evict_all();
 	unsigned int kept = 0;
 	for (uint64_t p = 19; p <= 22; p++)
@@ -133,9 +169,9 @@ static void all_in_use(const void *arg)
 	start_world(spawn_nothing, "");
 	size_t pages = em_segment->credit_pages + 20;
 	uintptr_t addr = map_pages(pages);
-	uint32_t mark = em_hazard_mark();
+	uint32_t mark = em_hazard_mark(FRAME);
 
-	em_hazard_add(addr, addr + pages * PAGE);
+	em_hazard_add(addr, addr + pages * PAGE, FRAME);
 	fill_pages(addr, 0, pages, 1);
 	is_int(fake.mapped, pages, "pages in use by system calls stay, past the limit");
 	is_int(em_segment->over_limit_events, 20, "each that went past it is counted");
@@ -206,6 +242,7 @@ static void publishing(const void *arg)
 	is_int(em_threads_init(), 0, "threads");
 	test_nesting();
 	test_many();
+	test_dead_frames();
 	test_threads();
 	test_gate();
 }
