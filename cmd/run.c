@@ -48,7 +48,7 @@ static const struct argp_option options[] = {
 	{ "swap", KEY_SWAP, "PATH", 0,
 	  "Folder on a disk for evicted pages; the file in it has no name and vanishes with the program", 0 },
 	{ "stats", KEY_STATS, "FILE", 0,
-	  "Write the final statistics to FILE, as JSON, when the program ends", 0 },
+	  "Write the final statistics to FILE, as JSON, when the program ends; %p in the name stands for the process id", 0 },
 	{ "set", KEY_SET, "KEY=VALUE", 0,
 	  "Set any key of the policy, e.g. eviction.algorithm=fifo; may be repeated, and wins over all else", 0 },
 	{ "dry-run", KEY_DRY_RUN, NULL, 0,

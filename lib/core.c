@@ -197,6 +197,24 @@ bool em_core_start(const struct em_core_hooks *hooks)
 
 /* ---- the end --------------------------------------------------------- */
 
+/*
+ * The first "%p" of the path becomes the pid, and then every process of the
+ * tree reports; else the one that `extmem run` became. False: not this one.
+ */
+static bool report_path(char *out, size_t bytes)
+{
+	const char *pid = strstr(core.stats_path, "%p");
+
+	if (!core.stats_path[0] || own_pid() != (pid ? core.pid : core.reporter))
+		return false;
+	if (pid)
+		snprintf(out, bytes, "%.*s%d%s", (int)(pid - core.stats_path),
+			 core.stats_path, (int)core.pid, pid + 2);
+	else
+		snprintf(out, bytes, "%s", core.stats_path);
+	return true;
+}
+
 static void write_report(const char *path, const char *text, size_t bytes)
 {
 	long fd = em_syscall(SYS_openat, AT_FDCWD, (long)path,
@@ -214,13 +232,13 @@ static void write_report(const char *path, const char *text, size_t bytes)
 void em_core_report(void)
 {
 	static struct em_report report;
-	static char text[16384];
+	static char text[16384], path[EM_CONFIG_PATH_MAX + 16];
 
-	if (!em_core_active() || !core.stats_path[0] || own_pid() != core.reporter ||
+	if (!em_core_active() || !report_path(path, sizeof(path)) ||
 	    atomic_exchange(&core.reported, true))
 		return;
 	em_report_take(&report, em_segment);
 	int n = em_report_json(&report, em_segment, text, sizeof(text));
 	if (n > 0)
-		write_report(core.stats_path, text, (size_t)n);
+		write_report(path, text, (size_t)n);
 }

@@ -482,3 +482,14 @@ refused() {
 	traps=$(sed -n 's/.*"syscall_traps": *\([0-9]*\).*/\1/p' "$scratch/s.json")
 	[ "$traps" -lt 20 ] || fail_with "$traps traps for some 200 writes of stdio"
 }
+
+@test "with %p in --stats every process of the tree leaves its figures" {
+	need_paging
+	extmem run --swap "$scratch" --stats "$scratch/s.%p.json" -- \
+		/bin/bash -c '/bin/true; (exit 0) & wait; echo $$; exec /bin/true'
+	expect_status 0
+	# true, a forked bash that ends by itself, and what the first bash became.
+	[ "$(cat "$scratch"/s.*.json | wc -l)" -eq 3 ]
+	grep -q '"command": "true"' "$scratch/s.$output.json"
+	[ "$(grep -l '"command": "bash"' "$scratch"/s.*.json | wc -l)" -eq 1 ]
+}
