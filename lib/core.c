@@ -205,11 +205,12 @@ static bool report_path(char *out, size_t bytes)
 {
 	const char *pid = strstr(core.stats_path, "%p");
 
-	if (!core.stats_path[0] || own_pid() != (pid ? core.pid : core.reporter))
+	if (!core.stats_path[0] ||
+	    own_pid() != (pid ? (pid_t)em_segment->pid : core.reporter))
 		return false;
 	if (pid)
 		snprintf(out, bytes, "%.*s%d%s", (int)(pid - core.stats_path),
-			 core.stats_path, (int)core.pid, pid + 2);
+			 core.stats_path, (int)em_segment->pid, pid + 2);
 	else
 		snprintf(out, bytes, "%s", core.stats_path);
 	return true;

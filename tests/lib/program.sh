@@ -7,11 +7,19 @@
 # `extmem stat` shows it stays within the limit, and the kernel's own count of
 # anonymous memory agrees but for what extmem leaves unmanaged.
 #
-#	. program.sh                 sets $size to quick or full, see program_size
+#	. program.sh                 sets $size to quick or full, see by_size
 #	input=FILE                   stdin of the program, /dev/null by default
+#	compare COMMAND...           all that one program needs, but for tap_done
+#	compare_tree COMMAND...      the same of a program with child processes
 #	run_alone OUT COMMAND...
 #	run_managed OUT COMMAND...   after run_alone
-#	same_output A B
+#	same_output A B [WHAT]
+#	server_start COMMAND...      servers: under extmem after set_limit
+#	server_stop COMMAND...       server_tree=yes: its children count as well
+#
+# A tree of processes has the limit for each of them, a quarter of what the
+# largest one took alone. They end too soon to be watched: all leave their own
+# statistics, which must show that the limit was kept and that pages left.
 
 # shellcheck source=tests/lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -140,6 +148,42 @@ stats_verdict() {
 	fi
 }
 
+# tree_verdict: of all processes that left statistics in $stats.PID.
+tree_verdict() {
+	local processes evicted wrong
+
+	read -r processes evicted wrong < <(cat "$stats".* 2>/dev/null | awk '
+		function value(key,  at) {
+			at = index($0, "\"" key "\": ")
+			return at ? substr($0, at + length(key) + 4) + 0 : -1
+		}
+		{
+			n++
+			evicted += value("pages_evicted")
+			if (value("peak_resident_bytes") > value("limit_bytes") ||
+			    value("over_limit_events") != 0)
+				wrong++
+		}
+		END { print n + 0, evicted + 0, wrong + 0 }')
+	if [ "$processes" -lt 2 ]; then
+		tap_not_ok "$processes processes leave their statistics"
+	elif [ "$wrong" -gt 0 ]; then
+		tap_not_ok "$wrong of $processes processes went past the limit"
+	elif [ "$evicted" -eq 0 ]; then
+		tap_not_ok "were paged at all: $processes processes, nothing was evicted"
+	else
+		tap_ok "$processes processes within the limit, $evicted pages evicted"
+	fi
+}
+
+status_verdict() {
+	if [ "$1" -eq 0 ]; then
+		tap_ok "ends with status 0"
+	else
+		tap_not_ok "ends with status $1" "$2"
+	fi
+}
+
 run_managed() {
 	local out=$1 pid status before
 
@@ -154,13 +198,74 @@ run_managed() {
 	wait "$pid"
 	status=$?
 	tap_note "under extmem: $(awk "BEGIN { print $EPOCHREALTIME - $before }") s"
-	if [ $status -eq 0 ]; then
-		tap_ok "ends with status 0"
-	else
-		tap_not_ok "ends with status $status" "$scratch/err"
-	fi
+	status_verdict $status "$scratch/err"
 	watch_verdict
 	stats_verdict
+}
+
+run_tree() {
+	local out=$1 status before
+
+	shift
+	rm -f "$stats".*
+	before=$EPOCHREALTIME
+	"$extmem" run --limit "${limit_kib}K" --swap "$swap" --stats "$stats.%p" -- \
+		"$@" <"$input" >"$out" 2>"$scratch/err"
+	status=$?
+	tap_note "under extmem: $(awk "BEGIN { print $EPOCHREALTIME - $before }") s"
+	status_verdict $status "$scratch/err"
+	tree_verdict
+}
+
+# ---- servers ---------------------------------------------------------------
+
+server_tree=no
+server_pid=''
+server_status=''
+managed=()
+
+# Starts it in the background: alone until set_limit has been called, then
+# under extmem, and watched. Its output goes to $scratch/server.log.
+server_start() {
+	local suffix=''
+
+	[ $server_tree = no ] || suffix=.%p
+	if [ "$limit_kib" -gt 0 ]; then
+		managed=("$extmem" run --limit "${limit_kib}K" --swap "$swap"
+			--stats "$stats$suffix" --)
+	fi
+	"${managed[@]}" "$@" <"$input" >"$scratch/server.log" 2>&1 &
+	server_pid=$!
+	children+=("$server_pid")
+	[ ${#managed[@]} -eq 0 ] || watch_start "$server_pid"
+}
+
+# server_wait COMMAND...: until it succeeds, which means that the server answers.
+server_wait() {
+	local i
+
+	for ((i = 0; i < 200; i++)); do
+		"$@" >/dev/null 2>&1 && return
+		sleep 0.1
+	done
+	tap_not_ok "the server answers" "$scratch/server.log"
+	tap_done
+}
+
+# The most memory that it took so far, in KiB.
+server_kib() {
+	sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$server_pid/status"
+}
+
+# server_stop COMMAND...: makes it end; what it was like, when it was managed.
+server_stop() {
+	"$@" >/dev/null 2>&1
+	wait "$server_pid"
+	server_status=$?
+	[ ${#managed[@]} -gt 0 ] || return 0
+	status_verdict $server_status "$scratch/server.log"
+	watch_verdict
+	if [ $server_tree = no ]; then stats_verdict; else tree_verdict; fi
 }
 
 # ---- comparing -------------------------------------------------------------
@@ -171,4 +276,17 @@ same_output() {
 	else
 		tap_not_ok "${3:-the output} is the same, byte for byte" "$scratch/cmp"
 	fi
+}
+
+# compare COMMAND...: alone, then managed, then what came out.
+compare() {
+	run_alone "$scratch/alone" "$@"
+	run_managed "$scratch/managed" "$@"
+	same_output "$scratch/alone" "$scratch/managed"
+}
+
+compare_tree() {
+	run_alone "$scratch/alone" "$@"
+	run_tree "$scratch/managed" "$@"
+	same_output "$scratch/alone" "$scratch/managed"
 }

@@ -34,17 +34,6 @@ ask() {
 	redis-cli -s "$socket" "$@"
 }
 
-wait_for_server() {
-	local i
-
-	for ((i = 0; i < 100; i++)); do
-		[ "$(ask PING 2>/dev/null)" = PONG ] && return
-		sleep 0.1
-	done
-	tap_not_ok "the server answers" "$scratch/server.log"
-	tap_done
-}
-
 # fill_and_read OUT: everything a client can see, as text.
 fill_and_read() {
 	redis-benchmark -s "$socket" -c 8 -P 16 -n "$keys" -q eval "$lua" 0 \
@@ -53,35 +42,14 @@ fill_and_read() {
 	{ ask DBSIZE; ask DEBUG DIGEST; } >>"$1"
 }
 
-# serve OUT COMMAND...: starts it, talks to it, ends it.
-server_status=''
-serve() {
-	local out=$1 pid
-
-	shift
-	"$@" >"$scratch/server.log" 2>&1 &
-	pid=$!
-	children+=("$pid")
-	[ "$1" != "$extmem" ] || watch_start "$pid"
-	wait_for_server
-	fill_and_read "$out"
-	server_kib=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status")
-	ask SHUTDOWN NOSAVE
-	wait "$pid"
-	server_status=$?
-}
-
-serve "$scratch/alone" "${server[@]}"
-set_limit "$server_kib"
-serve "$scratch/managed" "$extmem" run --limit "${limit_kib}K" --swap "$swap" \
-	--stats "$stats" -- "${server[@]}"
-if [ "$server_status" -eq 0 ]; then
-	tap_ok "ends with status 0"
-else
-	tap_not_ok "ends with status $server_status" "$scratch/server.log"
-fi
-watch_verdict
-stats_verdict
+for out in alone managed; do
+	server_start "${server[@]}"
+	server_wait ask PING
+	fill_and_read "$scratch/$out"
+	kib=$(server_kib)
+	server_stop ask SHUTDOWN NOSAVE
+	[ $out = managed ] || set_limit "$kib"
+done
 if grep -q "^key:\|^$" "$scratch/alone" || [ "$(grep -c . "$scratch/alone")" -lt "$keys" ]; then
 	tap_not_ok "every key could be read back" "$scratch/alone"
 else

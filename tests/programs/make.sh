@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# make -j with a hundred short children: what it and its shells do is not worth
+# paging, so every fiftieth child sorts a large piece, in less memory than that takes.
+
+set -u
+# shellcheck source=tests/lib/program.sh
+. "$(dirname "$0")/../lib/program.sh"
+
+need_tools make
+export LC_ALL=C
+children=$(by_size 100 1000)
+"$builddir/tests/lib/lines" --mb 16 >"$scratch/lines"
+cat >"$scratch/Makefile" <<'END'
+SHELL = /bin/bash
+outputs = $(addprefix $(DIR)/out,$(shell seq $(CHILDREN)))
+all: $(outputs)
+	@cat $(outputs) | sha256sum
+$(outputs): $(DIR)/out%:
+	@tail -n +$* $(LINES) | head -n $$(($* % 50 ? 1000 : 250000)) | sort -S 64M >$@
+END
+mkdir "$scratch/dir"
+command=(make -s -j4 -f "$scratch/Makefile" DIR="$scratch/dir" LINES="$scratch/lines"
+	CHILDREN="$children")
+run_alone "$scratch/alone" "${command[@]}"
+rm "$scratch/dir"/*
+run_tree "$scratch/managed" "${command[@]}"
+same_output "$scratch/alone" "$scratch/managed"
+tap_done
