@@ -222,7 +222,7 @@ static int copy_some(size_t done, size_t *n)
 		if (ret < 0)
 			return ret;
 	}
-	ret = em_store_submit(first, copying.memory, *n, 0);
+	ret = em_store_submit(first, copying.memory, *n, 0, false);
 	if (ret < 0)
 		return ret;
 	while (!em_store_reap(&ended, 1, true))

@@ -6,6 +6,7 @@
 #include "stats.h"
 #include "store.h"
 #include "sys.h"
+#include "worker.h"
 #include <errno.h>
 
 #define EM_CLUSTERS_MAX 8192u
@@ -186,7 +187,7 @@ static void start_writes(struct em_cluster *c)
 		c->writes_left++;
 		int ret = em_store_submit(c->slots[i],
 				em_buffer_memory(em_cluster_buffer(c, i)), n,
-				(uint64_t)(c - standby.clusters));
+				(uint64_t)(c - standby.clusters), em_worker_is_self());
 		if (ret < 0)
 			write_ended(c, ret);
 	}

@@ -99,7 +99,8 @@ int em_store_read(em_slot slot, void *buf, size_t count)
 	return 0;
 }
 
-int em_store_submit(em_slot slot, const void *buf, size_t count, uint64_t token)
+int em_store_submit(em_slot slot, const void *buf, size_t count, uint64_t token,
+		    bool async)
 {
 	struct em_counters *c = em_stats();
 
@@ -107,7 +108,7 @@ int em_store_submit(em_slot slot, const void *buf, size_t count, uint64_t token)
 	em_count(&c->writes, 1);
 	em_count(&c->bytes_written, count << EM_PAGE_SHIFT);
 	em_count(&c->pages_out, count);
-	return store.ops->submit(em_slot_number(slot), buf, count, token);
+	return store.ops->submit(em_slot_number(slot), buf, count, token, async);
 }
 
 size_t em_store_reap(struct em_store_done *done, size_t max, bool wait)

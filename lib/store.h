@@ -42,8 +42,12 @@ struct em_store_ops {
 	/*
 	 * Starts to write count pages; buf stays untouched until the token comes
 	 * back from reap(). 0 or -errno; then the token does not come back.
+	 * async: the write may end later. Not for a thread of the program: the
+	 * kernel tells the thread that submitted by interrupting its next
+	 * blocking call, and a recv for all bytes would fall short.
 	 */
-	int (*submit)(uint64_t slot, const void *buf, size_t count, uint64_t token);
+	int (*submit)(uint64_t slot, const void *buf, size_t count, uint64_t token,
+		      bool async);
 	/* Collects up to max ended writes; waits for one if wait is set. */
 	size_t (*reap)(struct em_store_done *done, size_t max, bool wait);
 	/*
@@ -76,7 +80,8 @@ int em_store_ensure_open(void);
 
 /* EM_HANDLER EM_BLOCKS. All pages lie in one file, slots one after the other. */
 int em_store_read(em_slot slot, void *buf, size_t count);
-int em_store_submit(em_slot slot, const void *buf, size_t count, uint64_t token);
+int em_store_submit(em_slot slot, const void *buf, size_t count, uint64_t token,
+		    bool async);
 size_t em_store_reap(struct em_store_done *done, size_t max, bool wait);
 int em_store_grow(uint64_t pages);
 

@@ -36,6 +36,8 @@ struct memory {
 
 static struct memory memories[EM_WORKERS_MAX];
 
+EM_TLS bool is_worker;
+
 /* ---- the shape of thread-local storage --------------------------------- */
 
 /* Its distance to the thread pointer; 0 when a module has none like that. */
@@ -118,6 +120,7 @@ static void (**body_of(char *thread_pointer))(void)
 
 static void entry(void)
 {
+	is_worker = true;
 	(*body_of(em_arch_thread_pointer()))();
 	em_syscall(SYS_exit, 0, 0, 0, 0, 0, 0);
 }
@@ -157,6 +160,11 @@ int em_worker_start(void (*body)(void))
 	if (ret < 0)
 		atomic_store(&m->used, false);
 	return ret < 0 ? (int)ret : 0;
+}
+
+bool em_worker_is_self(void)
+{
+	return is_worker;
 }
 
 void em_worker_forked(void)

@@ -15,6 +15,8 @@
 #ifndef EM_WORKER_H
 #define EM_WORKER_H
 
+#include "util.h"
+
 /*
  * Looks at the calling thread for the shape of thread-local storage. Once,
  * before the first start; not in a handler. 0 or -errno.
@@ -25,6 +27,8 @@ int em_worker_init(void);
  * blocked but those that stand for faults. 0 or -errno.
  */
 int em_worker_start(void (*body)(void));
+/* Whether the caller is one of them. EM_HANDLER */
+bool em_worker_is_self(void);
 /* In a forked child: none of them is left. */
 void em_worker_forked(void);
 

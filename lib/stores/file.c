@@ -156,9 +156,10 @@ static int submit_now(uint64_t slot, const void *buf, size_t count, uint64_t tok
 	return 0;
 }
 
-static int file_submit(uint64_t slot, const void *buf, size_t count, uint64_t token)
+static int file_submit(uint64_t slot, const void *buf, size_t count, uint64_t token,
+		       bool async)
 {
-	struct io_uring_sqe *sqe = file.has_ring && file.free_writing
+	struct io_uring_sqe *sqe = async && file.has_ring && file.free_writing
 				   ? io_uring_get_sqe(&file.ring) : NULL;
 
 	if (!sqe)

@@ -87,7 +87,7 @@ static void write_and_read(const char *what)
 	for (uint64_t s = 0; s < SLOTS; s += RUN) {
 		for (uint64_t i = s; i < s + RUN; i++)
 			fill(i, 1);
-		if (em_store_submit(slot_of(s), buffers + s * PAGE, RUN, token++) < 0)
+		if (em_store_submit(slot_of(s), buffers + s * PAGE, RUN, token++, true) < 0)
 			ok(false, "%s: a write is taken", what);
 	}
 	reap_all(token, what);
@@ -131,7 +131,7 @@ static void with_ring(const void *arg)
 		diag("this kernel has no io_uring for us: plain writes again");
 	for (uint64_t s = 0; s < 1500; s++) {
 		fill(s, 2);
-		if (em_store_submit(slot_of(s), buffers + s * PAGE, 1, s) < 0)
+		if (em_store_submit(slot_of(s), buffers + s * PAGE, 1, s, true) < 0)
 			ok(false, "a write is taken");
 	}
 	reap_all(1500, "1500 at once");
@@ -148,11 +148,11 @@ static void failures(const void *arg)
 	fill(0, 1);
 	fake.write_error = -ENOSPC;
 	fake.writes_to_fail = 1;
-	is_int(em_store_submit(slot_of(0), buffers, 1, 77), 0, "a write is taken");
+	is_int(em_store_submit(slot_of(0), buffers, 1, 77, true), 0, "a write is taken");
 	is_int(em_store_reap(done, 4, true), 1, "it ends");
 	is_int(done[0].token, 77, "under its token");
 	is_int(done[0].error, -ENOSPC, "with its error");
-	em_store_submit(slot_of(0), buffers, 1, 78);
+	em_store_submit(slot_of(0), buffers, 1, 78, true);
 	is_int(em_store_reap(done, 4, true), 1, "the next one ends");
 	is_int(done[0].error, 0, "well");
 
@@ -166,12 +166,12 @@ static void failures(const void *arg)
 	is_int(em_store_read(slot_of(60), buffers, 8), -EIO, "a run that is cut short is an error");
 
 	unsigned int taken = 0;
-	while (taken < 5000 && em_store_submit(slot_of(0), buffers, 1, 0) == 0)
+	while (taken < 5000 && em_store_submit(slot_of(0), buffers, 1, 0, true) == 0)
 		taken++;
 	ok(taken >= 256 && taken < 5000, "who never collects is refused after %u writes", taken);
 	while (em_store_reap(done, 4, false))
 		;
-	is_int(em_store_submit(slot_of(0), buffers, 1, 0), 0, "and heard again afterwards");
+	is_int(em_store_submit(slot_of(0), buffers, 1, 0, true), 0, "and heard again afterwards");
 }
 
 static void no_folder(const void *arg)
