@@ -193,7 +193,19 @@ static int check_features(uint64_t features, enum em_delivery delivery,
 	if (way_out == EM_OUT_MOVE && !(features & FEATURE_MOVE))
 		return cmd_fail(ENOTSUP, err, err_bytes,
 				"this kernel has no UFFDIO_MOVE (Linux 6.8); use eviction.way_out 'auto' or 'copy'");
+	if (delivery == EM_DELIVERY_THREAD && way_out == EM_OUT_COPY && features & FEATURE_MOVE)
+		return cmd_fail(EINVAL, err, err_bytes,
+				"eviction.way_out 'copy' can lose what a device writes while faults are delivered to a thread; use 'auto' or 'move', or faults.delivery 'signal'");
 	return 0;
+}
+
+/* Only a move notices that a device is working on a page. */
+static void warn_of_devices(uint64_t features, enum em_delivery delivery, char *warning,
+			    size_t warning_bytes)
+{
+	if (delivery == EM_DELIVERY_THREAD && !(features & FEATURE_MOVE))
+		snprintf(warning, warning_bytes,
+			 "this kernel has no UFFDIO_MOVE (Linux 6.8): in managed memory, direct I/O, io_uring and asynchronous I/O are not safe with faults.delivery 'thread'");
 }
 
 /* A descriptor, or -errno with a message. */
@@ -227,13 +239,14 @@ static int open_for_threads(char *err, size_t err_bytes)
 	return fd < 0 ? userfaultfd_refused(errno, err, err_bytes) : (int)fd;
 }
 
-int cmd_userfaultfd_check(enum em_delivery delivery, enum em_way_out way_out, char *err,
-			  size_t err_bytes)
+int cmd_userfaultfd_check(enum em_delivery delivery, enum em_way_out way_out,
+			  char *warning, size_t warning_bytes, char *err, size_t err_bytes)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	int fd = delivery == EM_DELIVERY_THREAD ? open_for_threads(err, err_bytes)
 						: open_for_signals(err, err_bytes);
 
+	*warning = '\0';
 	if (fd < 0)
 		return fd;
 	/* With no feature asked for, the answer is all that there are. */
@@ -242,6 +255,8 @@ int cmd_userfaultfd_check(enum em_delivery delivery, enum em_way_out way_out, ch
 			 "userfaultfd does not speak our version of its interface: %s",
 			 strerror(errno)) :
 		check_features(api.features, delivery, way_out, err, err_bytes);
+	if (!result)
+		warn_of_devices(api.features, delivery, warning, warning_bytes);
 	close(fd);
 	return result;
 }

@@ -23,11 +23,12 @@ int cmd_limit_resolve(const struct em_size *limit, uint64_t *bytes, char *err,
 
 /*
  * Can this process have its faults delivered, as a signal or, which takes a
- * privilege, to a thread? A way out of "move" also wants UFFDIO_MOVE. 0, or
- * -errno with a message.
+ * privilege, to a thread? A way out of "move" also wants UFFDIO_MOVE, and
+ * "copy" is refused for a thread where that is there. 0, or -errno with a
+ * message. What is not safe here is written to `warning`, "" when all is.
  */
-int cmd_userfaultfd_check(enum em_delivery delivery, enum em_way_out way_out, char *err,
-			  size_t err_bytes);
+int cmd_userfaultfd_check(enum em_delivery delivery, enum em_way_out way_out,
+			  char *warning, size_t warning_bytes, char *err, size_t err_bytes);
 
 /*
  * A folder that swap files can be made in, and its absolute path written back

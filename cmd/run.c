@@ -347,7 +347,7 @@ int main(int argc, char **argv)
 	};
 	struct run run = { 0 };
 	struct em_config cfg;
-	char err[2048];
+	char err[2048], warning[2048];
 
 	cmd_init(name);
 	argv[0] = name;
@@ -360,8 +360,11 @@ int main(int argc, char **argv)
 		cmd_die(status, "%s", err);
 	check_library();
 	resolve_policy(&cfg);
-	if (cmd_userfaultfd_check(cfg.delivery, cfg.way_out, err, sizeof(err)))
+	if (cmd_userfaultfd_check(cfg.delivery, cfg.way_out, warning, sizeof(warning),
+				  err, sizeof(err)))
 		cmd_die(FAILED, "%s", err);
+	if (*warning)
+		cmd_error("warning: %s", warning);
 	set_environment(&run, &cfg);
 	if (run.verbose)
 		tell(&run, &cfg);

@@ -140,14 +140,14 @@ int em_delivery_start(bool by_thread, const struct em_delivery_hooks *hooks,
 	return ret;
 }
 
-int em_delivery_forked(struct em_sys_features *features)
+int em_delivery_forked(struct em_sys_features *features, sigset_t *mask)
 {
 	bool by_thread = delivery.by_thread;
 	int ret = start(by_thread, features);
 
 	if (ret == 0 && delivery.by_thread != by_thread) {
 		strcpy(em_segment->delivery, "signal");
-		delivery.hooks.take_signals();
+		delivery.hooks.take_signals_over(mask);
 	}
 	return ret;
 }

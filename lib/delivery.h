@@ -32,6 +32,9 @@
 struct em_delivery_hooks {
 	em_spawn *spawn;            /* start a thread */
 	void (*take_signals)(void); /* faults are SIGBUS from now on */
+	/* The same in a forked child, whose program has gone its way: its mask,
+	 * set when the fork is over, and its actions are changed as well. */
+	void (*take_signals_over)(sigset_t *mask);
 };
 
 /*
@@ -41,8 +44,11 @@ struct em_delivery_hooks {
  */
 int em_delivery_start(bool by_thread, const struct em_delivery_hooks *hooks,
 		      struct em_sys_features *features);
-/* In a forked child: as the parent had it, if that is possible. */
-int em_delivery_forked(struct em_sys_features *features);
+/*
+ * In a forked child: as the parent had it, if that is possible. mask is what
+ * the thread will have blocked afterwards.
+ */
+int em_delivery_forked(struct em_sys_features *features, sigset_t *mask);
 /* Whether faults are delivered to threads. EM_HANDLER */
 bool em_delivery_by_thread(void);
 

@@ -290,7 +290,7 @@ static int set_up(void)
 
 	if (now.tables < 0)
 		return now.tables;
-	ret = em_delivery_forked(&features);
+	ret = em_delivery_forked(&features, &now.mask);
 	if (ret == 0)
 		ret = em_window_forked(now.tables);
 	return ret == 0 ? em_standby_forked() : ret;

@@ -167,6 +167,15 @@ bool em_worker_is_self(void)
 	return is_worker;
 }
 
+unsigned int em_worker_count(void)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < EM_WORKERS_MAX; i++)
+		n += atomic_load(&memories[i].used);
+	return n;
+}
+
 void em_worker_forked(void)
 {
 	for (size_t i = 0; i < EM_WORKERS_MAX; i++)

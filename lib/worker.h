@@ -29,6 +29,8 @@ int em_worker_init(void);
 int em_worker_start(void (*body)(void));
 /* Whether the caller is one of them. EM_HANDLER */
 bool em_worker_is_self(void);
+/* How many there are. EM_HANDLER */
+unsigned int em_worker_count(void);
 /* In a forked child: none of them is left. */
 void em_worker_forked(void);
 

@@ -14,8 +14,20 @@ static void outer_start(void)
 	em_heap_start();
 }
 
+/* Without a thread the kernel's own accesses need the net after all. */
+static void take_signals_over(sigset_t *mask)
+{
+	em_signals_start();
+	em_net_start(em_core_config()->syscall_net);
+	em_signals_take_over(mask);
+}
+
 static const struct em_core_hooks hooks = {
-	.delivery = { .spawn = em_worker_start, .take_signals = em_signals_start },
+	.delivery = {
+		.spawn = em_worker_start,
+		.take_signals = em_signals_start,
+		.take_signals_over = take_signals_over,
+	},
 	.started = outer_start,
 };
 

@@ -62,6 +62,8 @@ void em_net_start(enum em_tristate wanted);
 
 /* Our handlers for SIGBUS and, with the net, SIGSYS. */
 void em_signals_start(void);
+/* They were the program's until now: out of its actions' masks, and of mask. */
+void em_signals_take_over(sigset_t *mask);
 void em_signals_take_sigsys(void (*handler)(int, siginfo_t *, void *));
 /* Unblocks our signals, after a call that may have blocked them. EM_HANDLER */
 void em_signals_keep_ours_open(void);
@@ -101,5 +103,10 @@ void em_process_start(void);
 bool em_process_is_fork(long nr, const long args[6]);
 /* Makes it; returns in both processes, with 0 or a pid or -errno. */
 long em_process_fork(long nr, const long args[6]);
+/*
+ * Whether the process should end with the calling thread: whatever ends one by
+ * SYS_exit, as clone(2) in libc does, does not know of threads of our own.
+ */
+bool em_process_ends(void);
 
 #endif

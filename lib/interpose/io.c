@@ -338,6 +338,8 @@ long em_io_syscall(long nr, long a, long b, long c, long d, long e, long f)
 	if (em_unlikely(nr == SYS_clone || nr == SYS_fork || nr == SYS_clone3) &&
 	    em_process_is_fork(nr, args))
 		return em_errno_return(em_process_fork(nr, args));
+	if (em_unlikely(nr == SYS_exit) && em_process_ends())
+		nr = SYS_exit_group;
 	if (!em_core_active() || !em_call_find(nr) ||
 	    (nr == SYS_mmap && !em_in_window((uintptr_t)a)))
 		return em_errno_return(em_syscall(nr, a, b, c, d, e, f));

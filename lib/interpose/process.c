@@ -14,7 +14,9 @@
 #include "knobs.h"
 #include "sys.h"
 #include "window.h"
+#include "worker.h"
 #include <alloca.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <pthread.h>
 #include <spawn.h>
@@ -22,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -107,6 +110,16 @@ EM_EXPORT pid_t _Fork(void)
 	return pid;
 }
 
+bool em_process_ends(void)
+{
+	unsigned int ours = em_worker_count();
+	struct stat st;
+
+	/* The folder has two links, and one for each thread. */
+	return ours && em_syscall(SYS_newfstatat, AT_FDCWD, (long)"/proc/self/task",
+				  (long)&st, 0, 0, 0) == 0 && st.st_nlink <= 2 + ours + 1;
+}
+
 /*
  * clone without CLONE_VM is a fork. The child comes back to a stack that it has
  * been given: it starts with us.
@@ -121,7 +134,10 @@ static int clone_begins(void *arg)
 	struct clone_start s = *(struct clone_start *)arg; /* on the parent's stack */
 
 	in_child();
-	return s.body(s.arg);
+	int status = s.body(s.arg);
+	if (em_process_ends())
+		em_syscall(SYS_exit_group, status, 0, 0, 0, 0, 0);
+	return status;
 }
 
 EM_EXPORT int clone(int (*body)(void *), void *stack, int flags, void *arg, ...)

@@ -142,6 +142,20 @@ void em_signals_take_sigsys(void (*handler)(int, siginfo_t *, void *))
 	sigsys_is_ours = true;
 }
 
+/* What the program may have blocked before they were ours. */
+void em_signals_take_over(sigset_t *mask)
+{
+	struct sigaction sa;
+
+	remove_ours(mask);
+	for (int sig = 1; sig < _NSIG; sig++) {
+		if (is_ours(sig) || EM_REAL(sigaction)(sig, NULL, &sa) || !our_bits(&sa.sa_mask))
+			continue;
+		remove_ours(&sa.sa_mask);
+		EM_REAL(sigaction)(sig, &sa, NULL);
+	}
+}
+
 /* As the kernel has a set. */
 static uint64_t our_set(void)
 {

@@ -267,6 +267,46 @@ refused() {
 	done
 }
 
+@test "thread delivery refuses to copy pages out, unless nothing else is there" {
+	need_root
+	need_tool gcc
+	local threads=(--swap "$scratch" --set faults.delivery=thread)
+
+	extmem run --dry-run "${threads[@]}" --set eviction.way_out=copy true
+	expect_status 125
+	expect_line "'copy' can lose what a device writes"
+	extmem run --dry-run "${threads[@]}" true
+	expect_status 0
+	[ -z "$stderr" ]
+
+	# A kernel without UFFDIO_MOVE.
+	cat >"$scratch/old.c" <<-'END'
+	#include <dlfcn.h>
+	#include <stdarg.h>
+	#include <stdint.h>
+	#include <linux/userfaultfd.h>
+	int ioctl(int fd, unsigned long request, ...)
+	{
+		int (*real)(int, unsigned long, ...) = dlsym((void *)-1L, "ioctl");
+		va_list args;
+		va_start(args, request);
+		void *arg = va_arg(args, void *);
+		va_end(args);
+		int ret = real(fd, request, arg);
+		if (request == UFFDIO_API)
+			((struct uffdio_api *)arg)->features &= ~(1ull << 16);
+		return ret;
+	}
+	END
+	gcc -shared -fPIC -o "$scratch/old.so" "$scratch/old.c"
+	for way in copy auto; do
+		LD_PRELOAD=$scratch/old.so extmem run --dry-run "${threads[@]}" \
+			--set eviction.way_out=$way true
+		expect_status 0
+		expect_line "warning: this kernel has no UFFDIO_MOVE"
+	done
+}
+
 @test "thread delivery leaves the program's signals alone, and stat says it" {
 	need_root
 	extmem run --swap "$scratch" --set faults.delivery=thread --stats "$scratch/s.json" \

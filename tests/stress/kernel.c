@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: MIT
  *
  * kernel: lets the kernel itself touch evicted memory where no wrapper sees it:
- * raw read(2) and io_uring, into buffers that are out and from buffers that are
- * out. Ends with 0 if every byte is right.
+ * raw read(2), io_uring and asynchronous I/O, into buffers that are out and from
+ * buffers that are out; and read(2) once more in a process that has given up the
+ * privilege that thread delivery takes. Ends with 0 if every byte is right.
  */
 #include <fcntl.h>
 #include <liburing.h>
+#include <linux/aio_abi.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PIECE (64u << 10)
 #define PIECES 1024u /* 64 MiB */
 
 static struct io_uring ring;
+static aio_context_t aio;
 
 static void die(const char *what, unsigned int piece)
 {
@@ -52,6 +57,22 @@ static long by_ring(long nr, int fd, char *buf, unsigned int piece)
 	return done;
 }
 
+static long by_aio(long nr, int fd, char *buf, unsigned int piece)
+{
+	struct iocb request = {
+		.aio_lio_opcode = nr == SYS_pread64 ? IOCB_CMD_PREAD : IOCB_CMD_PWRITE,
+		.aio_fildes = (__u32)fd, .aio_buf = (__u64)buf, .aio_nbytes = PIECE,
+		.aio_offset = (__s64)piece * PIECE,
+	};
+	struct iocb *requests[] = { &request };
+	struct io_event event;
+
+	if (syscall(SYS_io_submit, aio, 1, requests) != 1 ||
+	    syscall(SYS_io_getevents, aio, 1, 1, &event, NULL) != 1)
+		return -1;
+	return event.res;
+}
+
 /* Everything out to a file, forgotten, and back in: by then each buffer is out. */
 static void round_trip(long (*call)(long, int, char *, unsigned int), int fd, char *memory,
 		       unsigned int round)
@@ -77,6 +98,36 @@ static void round_trip(long (*call)(long, int, char *, unsigned int), int fd, ch
 	}
 }
 
+/*
+ * A child of a child that is nobody has its faults by signal: also when SIGBUS
+ * was blocked while it was the program's own.
+ */
+static void as_nobody(int fd, char *memory)
+{
+	sigset_t blocked;
+	int status;
+	pid_t pid;
+
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGBUS);
+	sigaddset(&blocked, SIGSYS);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	pid = fork();
+	if (pid == 0) {
+		if (setuid(65534))
+			die("cannot become nobody", 0);
+		pid = fork();
+		if (pid == 0) {
+			round_trip(by_call, fd, memory, 7);
+			_exit(0);
+		}
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		die("the child of nobody fails", 0);
+	if (getuid() != 0)
+		_exit(0);
+}
+
 int main(int argc, char **argv)
 {
 	char *memory = mmap(NULL, (size_t)PIECES * PIECE, PROT_READ | PROT_WRITE,
@@ -94,6 +145,13 @@ int main(int argc, char **argv)
 		if (direct >= 0)
 			round_trip(by_ring, direct, memory, 4);
 	}
+	if (syscall(SYS_io_setup, 8, &aio) == 0) {
+		round_trip(by_aio, fd, memory, 5);
+		if (direct >= 0)
+			round_trip(by_aio, direct, memory, 6);
+	}
+	if (getuid() == 0)
+		as_nobody(fd, memory);
 	puts("kernel: all good");
 	return 0;
 }

@@ -121,24 +121,21 @@ modes() {
 # ---- faults delivered to a thread ------------------------------------------
 
 by_thread() {
-	local way threads why log=$scratch/log
+	local threads why log=$scratch/log
 
 	if ! why=$("$extmem" run --swap "$swap" --set faults.delivery=thread -- true 2>&1); then
 		tap_skip "thread delivery" "$why"
 		return
 	fi
-	for way in copy move; do
-		way_missing $way >/dev/null && continue
-		for threads in 1 4 8; do
-			stress "by thread, $way" env $threads "$first_seed" mixed \
-				--set faults.delivery=thread --set "eviction.way_out=$way"
-		done
+	for threads in 1 4 8; do
+		stress "by thread" env $threads "$first_seed" mixed \
+			--set faults.delivery=thread
 	done
 	if timeout 300 "$extmem" run --limit 16M --swap "$swap" \
 		--set faults.delivery=thread -- "$kernel" "$swap" >"$log" 2>&1; then
-		tap_ok "by thread: raw system calls and io_uring on evicted buffers"
+		tap_ok "by thread: raw calls, io_uring, asynchronous I/O on evicted buffers"
 	else
-		tap_not_ok "by thread: raw system calls and io_uring on evicted buffers" "$log"
+		tap_not_ok "by thread: raw calls, io_uring, asynchronous I/O on evicted buffers" "$log"
 	fi
 }
 

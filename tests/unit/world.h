@@ -105,6 +105,7 @@ static inline int spawn_thread(void (*body)(void))
 }
 
 static inline void nothing_more(void) { }
+static inline void nothing_to_change(sigset_t *mask) { (void)mask; }
 
 /* Where stores go: memory rather than a disk, if there is plenty. */
 static inline const char *scratch_folder(void)
@@ -126,7 +127,9 @@ static inline const char *scratch_folder(void)
  */
 static inline bool start_world(em_spawn *spawn, const char *config)
 {
-	const struct em_core_hooks hooks = { { spawn, nothing_more }, nothing_more };
+	const struct em_core_hooks hooks = {
+		{ spawn, nothing_more, nothing_to_change }, nothing_more
+	};
 	char text[4096];
 
 	snprintf(text, sizeof(text), "limits.memory=8M\ntiers[0].path=%s\n%s\n",
