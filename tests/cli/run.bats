@@ -284,6 +284,7 @@ refused() {
 	#include <dlfcn.h>
 	#include <stdarg.h>
 	#include <stdint.h>
+	#include <sys/ioctl.h>
 	#include <linux/userfaultfd.h>
 	int ioctl(int fd, unsigned long request, ...)
 	{
