@@ -429,6 +429,11 @@ int em_sys_drop(const struct iovec *runs, size_t count, size_t *done)
 	return 0;
 }
 
+int em_sys_ring_setup(unsigned int entries, void *params)
+{
+	return (int)CALL2(SYS_io_uring_setup, entries, params);
+}
+
 /*
  * The kernel does not wait for a userfault on behalf of /proc/self/mem, nor of
  * a futex operation that finds its word missing: it could not retry.

@@ -97,6 +97,11 @@ int em_sys_unlock(uintptr_t addr, size_t bytes);  /* munlock */
 long em_sys_pread(int fd, void *buf, size_t bytes, uint64_t offset);
 long em_sys_pwrite(int fd, const void *buf, size_t bytes, uint64_t offset);
 int em_sys_close(int fd);
+/*
+ * Makes an io_uring: its descriptor, and what the kernel says of it in *params
+ * (struct io_uring_params). -ENOSYS or -EPERM where there is none to be had.
+ */
+int em_sys_ring_setup(unsigned int entries, void *params);
 /* Moves a descriptor out of the program's way, close-on-exec. */
 int em_sys_raise_fd(int fd);
 

@@ -607,5 +607,7 @@ long em_guard_call(long nr, const long args[6])
 		return cut_call(c, nr, args);
 	if (is_memory_call(nr))
 		return memory_call(nr, args);
+	if (nr == SYS_io_uring_setup && em_net_refuses_rings())
+		return -EPERM;
 	return held_call(c, nr, args);
 }

@@ -7,6 +7,7 @@
  *
  *   filter, for every call of the process:
  *     instruction pointer is the stub's           -> allow
+ *     io_uring_setup, in signal delivery          -> EPERM
  *     no argument in [window, window + 4 TiB)     -> allow
  *     number not in the table                     -> allow
  *     a pointer argument of this call in it       -> trap
@@ -23,6 +24,7 @@
  * trapped.
  */
 #include "arch.h"
+#include "delivery.h"
 #include "calls.h"
 #include "interpose.h"
 #include "knobs.h"
@@ -108,6 +110,18 @@ static void emit_allow_stub(struct program *p)
 	PUT(p, RETURN(SECCOMP_RET_ALLOW));
 }
 
+/*
+ * A ring works on buffers that no argument names, and finds evicted pages
+ * missing. So there is none, as where an administrator has switched them off:
+ * programs know that, and make system calls instead.
+ */
+static void emit_refuse_ring(struct program *p)
+{
+	PUT(p, LOAD(DATA(nr)));
+	PUT(p, JUMP_EQUAL(SYS_io_uring_setup, 0, 1));
+	PUT(p, RETURN(SECCOMP_RET_ERRNO | EPERM));
+}
+
 /* Is argument i in the window? Jumps over `yes` or `no` instructions. */
 static void emit_test_argument(struct program *p, int i, uint8_t yes, uint8_t no)
 {
@@ -177,6 +191,8 @@ static int install_filter(void)
 	struct sock_fprog prog = { .filter = p.code };
 
 	emit_allow_stub(&p);
+	if (!em_delivery_by_thread())
+		emit_refuse_ring(&p);
 	emit_test_arguments(&p);
 	emit_test_numbers(&p);
 	prog.len = p.length;
@@ -223,4 +239,13 @@ void em_net_start(enum em_tristate wanted)
 		strcpy(em_segment->syscall_net, "on");
 	else if (wanted == EM_ON)
 		em_log("cannot install the system call net: error %d", -ret);
+}
+
+bool em_net_refuses_rings(void)
+{
+	if (em_delivery_by_thread() || strcmp(em_segment->syscall_net, "on"))
+		return false;
+	em_log_once("io_uring is answered as not permitted: it could not reach memory that is "
+		    "paged out; 'faults.delivery: thread' allows it");
+	return true;
 }

@@ -815,13 +815,11 @@ bool em_sys_spend_spares(void) { return false; }
 void em_sys_uffd_close(void) { }
 
 /*
- * In front of liburing's: a store has its ring only when the test wants it,
- * because transfers through a ring do not pass this seam.
+ * A store has its ring only when the test wants it, because transfers through
+ * a ring do not pass this seam.
  */
-int io_uring_queue_init(unsigned int entries, struct io_uring *ring, unsigned int flags)
+int em_sys_ring_setup(unsigned int entries, void *params)
 {
-	int (*real)(unsigned int, struct io_uring *, unsigned int);
-
-	*(void **)&real = dlsym(RTLD_NEXT, "io_uring_queue_init");
-	return fake.has_ring && real ? real(entries, ring, flags) : -ENOSYS;
+	return fake.has_ring ? (int)em_syscall(SYS_io_uring_setup, entries, (long)params,
+					       0, 0, 0, 0) : -ENOSYS;
 }
