@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -259,6 +260,28 @@ int cmd_userfaultfd_check(enum em_delivery delivery, enum em_way_out way_out,
 		warn_of_devices(api.features, delivery, warning, warning_bytes);
 	close(fd);
 	return result;
+}
+
+/* ---- the address space ----------------------------------------------- */
+
+/*
+ * The smallest window and the tables, which are reserved whole, and something
+ * for the program: addresses, not memory.
+ */
+#define ADDRESSES_MIN_BYTES (84ull << 30)
+
+int cmd_address_space_check(char *err, size_t err_bytes)
+{
+	struct rlimit limit;
+	char have[16], want[16];
+
+	if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY ||
+	    limit.rlim_cur >= ADDRESSES_MIN_BYTES)
+		return 0;
+	return cmd_fail(ENOMEM, err, err_bytes,
+			"the address space is limited to %s (ulimit -v); extmem reserves %s of addresses, which are not memory: lift it with 'ulimit -v unlimited', the memory is limited all the same",
+			cmd_human_bytes(limit.rlim_cur, have),
+			cmd_human_bytes(ADDRESSES_MIN_BYTES, want));
 }
 
 /* ---- a place to swap to ---------------------------------------------- */

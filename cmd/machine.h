@@ -31,6 +31,12 @@ int cmd_userfaultfd_check(enum em_delivery delivery, enum em_way_out way_out,
 			  char *warning, size_t warning_bytes, char *err, size_t err_bytes);
 
 /*
+ * Is there room in the address space to reserve the window (RLIMIT_AS)? 0, or
+ * -errno with a message.
+ */
+int cmd_address_space_check(char *err, size_t err_bytes);
+
+/*
  * A folder that swap files can be made in, and its absolute path written back
  * over `path` (EM_CONFIG_PATH_MAX bytes). 0, or -errno with a message. A
  * warning (little space) is written to `warning`, "" when there is none.

@@ -360,8 +360,8 @@ int main(int argc, char **argv)
 		cmd_die(status, "%s", err);
 	check_library();
 	resolve_policy(&cfg);
-	if (cmd_userfaultfd_check(cfg.delivery, cfg.way_out, warning, sizeof(warning),
-				  err, sizeof(err)))
+	if (cmd_address_space_check(err, sizeof(err)) ||
+	    cmd_userfaultfd_check(cfg.delivery, cfg.way_out, warning, sizeof(warning), err, sizeof(err)))
 		cmd_die(FAILED, "%s", err);
 	if (*warning)
 		cmd_error("warning: %s", warning);

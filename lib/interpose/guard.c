@@ -607,7 +607,10 @@ long em_guard_call(long nr, const long args[6])
 		return cut_call(c, nr, args);
 	if (is_memory_call(nr))
 		return memory_call(nr, args);
-	if (nr == SYS_io_uring_setup && em_net_refuses_rings())
-		return -EPERM;
+	if (nr == SYS_io_uring_setup || nr == SYS_io_setup) {
+		int error = em_net_refuses(nr);
+		if (error)
+			return -error;
+	}
 	return held_call(c, nr, args);
 }

@@ -57,8 +57,11 @@ long em_guard_call(long nr, const long args[6]);
 
 /* Installs the stub page and the filter as the configuration says. */
 void em_net_start(enum em_tristate wanted);
-/* Whether io_uring_setup(2) is to fail; says so in the log, once. */
-bool em_net_refuses_rings(void);
+/*
+ * The error number that a call must fail with although it could be made, or 0;
+ * says why in the log, once.
+ */
+int em_net_refuses(long nr);
 
 /* ---- signal.c -------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
  *
  *   filter, for every call of the process:
  *     instruction pointer is the stub's           -> allow
- *     io_uring_setup, in signal delivery          -> EPERM
+ *     what works on memory behind our back        -> an error, see `refused`
  *     no argument in [window, window + 4 TiB)     -> allow
  *     number not in the table                     -> allow
  *     a pointer argument of this call in it       -> trap
@@ -48,6 +48,34 @@
 #define SYS_SECCOMP 1
 #endif
 #define FILTER_MAX 1024
+
+/*
+ * What the kernel does with memory after the call has returned, or without
+ * being told which in an argument. A ring finds evicted pages missing; direct
+ * asynchronous I/O holds on to pages that leave by copy. There is neither, and
+ * it is said in the words that programs know from machines without: they make
+ * system calls instead.
+ */
+static const struct {
+	uint16_t nr;
+	int error;
+	const char *why;
+} refused[] = {
+	{ SYS_io_uring_setup, EPERM,
+	  "io_uring is answered as not permitted: it could not reach memory that is paged "
+	  "out; 'faults.delivery: thread' allows it" },
+	{ SYS_io_setup, ENOSYS,
+	  "asynchronous I/O is answered as not there: pages could leave under it; "
+	  "'eviction.way_out: move' or 'faults.delivery: thread' allows it" },
+};
+
+/* Faults of a ring are served by a thread; MOVE does not take what I/O holds. */
+static bool is_unsafe(long nr)
+{
+	bool by_move = !strcmp(em_segment->way_out, "move");
+
+	return !em_delivery_by_thread() && !(nr == SYS_io_setup && by_move);
+}
 
 static _Atomic bool trapped; /* set by the probe's trap */
 
@@ -110,16 +138,11 @@ static void emit_allow_stub(struct program *p)
 	PUT(p, RETURN(SECCOMP_RET_ALLOW));
 }
 
-/*
- * A ring works on buffers that no argument names, and finds evicted pages
- * missing. So there is none, as where an administrator has switched them off:
- * programs know that, and make system calls instead.
- */
-static void emit_refuse_ring(struct program *p)
+static void emit_refuse(struct program *p, uint32_t nr, int error)
 {
 	PUT(p, LOAD(DATA(nr)));
-	PUT(p, JUMP_EQUAL(SYS_io_uring_setup, 0, 1));
-	PUT(p, RETURN(SECCOMP_RET_ERRNO | EPERM));
+	PUT(p, JUMP_EQUAL(nr, 0, 1));
+	PUT(p, RETURN(SECCOMP_RET_ERRNO | (uint32_t)error));
 }
 
 /* Is argument i in the window? Jumps over `yes` or `no` instructions. */
@@ -191,8 +214,9 @@ static int install_filter(void)
 	struct sock_fprog prog = { .filter = p.code };
 
 	emit_allow_stub(&p);
-	if (!em_delivery_by_thread())
-		emit_refuse_ring(&p);
+	for (size_t i = 0; i < EM_ARRAY_LEN(refused); i++)
+		if (is_unsafe(refused[i].nr))
+			emit_refuse(&p, refused[i].nr, refused[i].error);
 	emit_test_arguments(&p);
 	emit_test_numbers(&p);
 	prog.len = p.length;
@@ -210,7 +234,7 @@ static int install_filter(void)
 static bool net_is_there(void)
 {
 	atomic_store(&trapped, false);
-	syscall(SYS_write, -1, EM_WINDOW_BASE, 0);
+	EM_REAL(syscall)(SYS_write, -1, EM_WINDOW_BASE, 0); /* not our wrapper of it */
 	return atomic_load(&trapped);
 }
 
@@ -241,11 +265,14 @@ void em_net_start(enum em_tristate wanted)
 		em_log("cannot install the system call net: error %d", -ret);
 }
 
-bool em_net_refuses_rings(void)
+int em_net_refuses(long nr)
 {
-	if (em_delivery_by_thread() || strcmp(em_segment->syscall_net, "on"))
-		return false;
-	em_log_once("io_uring is answered as not permitted: it could not reach memory that is "
-		    "paged out; 'faults.delivery: thread' allows it");
-	return true;
+	if (strcmp(em_segment->syscall_net, "on") || !is_unsafe(nr))
+		return 0;
+	for (size_t i = 0; i < EM_ARRAY_LEN(refused); i++)
+		if (refused[i].nr == nr) {
+			em_log_once("%s", refused[i].why);
+			return refused[i].error;
+		}
+	return 0;
 }

@@ -219,6 +219,16 @@ refused() {
 	EXTMEM_LIBRARY="$scratch/a:b.so" refused 125 "space or colon" true
 }
 
+@test "an address space too small for the window: one line with the way out" {
+	status=0
+	output=$(ulimit -v 8000000 && "$EXTMEM" run --dry-run --swap "$scratch" true \
+		2>"$scratch/stderr") || status=$?
+	stderr=$(cat "$scratch/stderr")
+	expect_status 125
+	expect_line "limited to 7.6G (ulimit -v)"
+	[[ $stderr == *"ulimit -v unlimited"* ]]
+}
+
 @test "a kernel or container without userfaultfd: one line with the way out" {
 	need_tool gcc
 	cat >"$scratch/deny.c" <<-'END'
@@ -533,4 +543,13 @@ refused() {
 	[ "$(cat "$scratch"/s.*.json | wc -l)" -eq 3 ]
 	grep -q '"command": "true"' "$scratch/s.$output.json"
 	[ "$(grep -l '"command": "bash"' "$scratch"/s.*.json | wc -l)" -eq 1 ]
+}
+
+@test "the net is there, and once only however many programs follow" {
+	need_paging
+	extmem run --swap "$scratch" --stats "$scratch/s.json" -- \
+		sh -c 'exec sh -c "exec grep Seccomp_filters /proc/self/status"'
+	expect_status 0
+	[ "$(tr -d '[:space:]' <<<"$output")" = "Seccomp_filters:1" ] || fail_with "$output"
+	grep -q '"syscall_net": "on"' "$scratch/s.json"
 }

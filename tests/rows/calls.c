@@ -276,7 +276,10 @@ static void kernel_aio(void)
 	cb->aio_nbytes = BYTES;
 	row_fill(p, BYTES, 20);
 	row_push_out(context, 3 * ROW_PAGE);
-	ROW_CHECK(syscall(SYS_io_setup, 4, context) == 0);
+	if (syscall(SYS_io_setup, 4, context) < 0) { /* pages that leave by copy are not safe */
+		ROW_CHECK(errno == ENOSYS);
+		row_skip("no asynchronous I/O here");
+	}
 	row_push_out(cb, ROW_PAGE);
 	row_push_out(p, BYTES);
 	ROW_CHECK(syscall(SYS_io_submit, *context, 1, &list) == 1);
@@ -809,7 +812,7 @@ static const struct row rows[] = {
 	{ "vmsplice", "calls", pages_in_a_pipe },
 	{ "process_vm_readv", "calls", own_memory_by_pid },
 	{ "by-number", "calls", by_number },
-	{ "kernel-aio", "calls", kernel_aio },
+	{ "kernel-aio", "-", kernel_aio },
 	{ "large-file", "-", large_file },
 	{ "large-vector", "-", large_vector },
 	{ "large-datagram", "calls", large_datagram },
