@@ -39,6 +39,7 @@ static struct {
 	bool vector_drop, probed;
 	bool dont_wake; /* nobody waits in the kernel: signal delivery */
 	bool can_poison;
+	_Atomic bool no_tsc;           /* set by any thread, for good */
 	int spares[EM_SPARES];         /* descriptor + 1, or 0 */
 	_Atomic int lowest;            /* none of ours is below this */
 	_Atomic int owned[EM_FDS_MAX]; /* descriptor + 1, or 0 */
@@ -596,11 +597,19 @@ void em_sys_yield(void)
 	CALL0(SYS_sched_yield);
 }
 
+void em_sys_forbid_tsc(void)
+{
+	atomic_store(&sys.no_tsc, true);
+}
+
 uint64_t em_sys_now_ns(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts); /* vdso: signal-safe, no call */
+	if (em_unlikely(atomic_load_explicit(&sys.no_tsc, memory_order_relaxed)))
+		CALL2(SYS_clock_gettime, CLOCK_MONOTONIC, &ts);
+	else
+		clock_gettime(CLOCK_MONOTONIC, &ts); /* vdso: signal-safe, no call */
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 

@@ -111,7 +111,13 @@ void em_sys_wake(_Atomic uint32_t *word, int count);
 /* Every other thread of the process executes a full barrier. */
 void em_sys_membarrier(void);
 void em_sys_yield(void);
+/* Monotonic. */
 uint64_t em_sys_now_ns(void);
+/*
+ * The program has forbidden the instruction by which time is read without a
+ * call (PR_SET_TSC): a fault handler would be interrupted by a signal.
+ */
+void em_sys_forbid_tsc(void);
 pid_t em_sys_tid(void);
 /* For those who look at the threads of a process; at most 15 letters. */
 void em_sys_name_thread(const char *name);

@@ -16,8 +16,10 @@
 #include "thread.h"
 #include "window.h"
 #include <poll.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
 
@@ -289,6 +291,30 @@ EM_EXPORT sighandler_t __sysv_signal(int sig, sighandler_t handler)
 	if (!em_core_active())
 		return EM_REAL(__sysv_signal)(sig, handler);
 	return set_handler(sig, handler, SA_RESETHAND | SA_NODEFER);
+}
+
+/* ---- time ------------------------------------------------------------ */
+
+/*
+ * A program may have the instruction that reads the time raise SIGSEGV. Ours
+ * would raise it as well, in a fault handler, and the program's handler would
+ * leave that by siglongjmp.
+ */
+EM_EXPORT int prctl(int option, ...)
+{
+	unsigned long a[4];
+	va_list ap;
+
+	va_start(ap, option);
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(ap, unsigned long);
+	va_end(ap);
+	if (option == PR_SET_TSC && a[0] == PR_TSC_SIGSEGV)
+		em_sys_forbid_tsc();
+	if (!em_core_active())
+		return EM_REAL(prctl)(option, a[0], a[1], a[2], a[3]);
+	return (int)em_errno_return(em_guard_call(SYS_prctl, (const long[6]){ option,
+		(long)a[0], (long)a[1], (long)a[2], (long)a[3], 0 }));
 }
 
 /* ---- masks ----------------------------------------------------------- */

@@ -110,3 +110,26 @@ as_nobody() {
 	(cd / && exec setpriv --reuid=65534 --regid=65534 --clear-groups \
 		--inh-caps=-all --bounding-set=-all --no-new-privs "$@")
 }
+
+# A clone in /root is closed to others: what runs is copied to where it is not.
+open_tree() {
+	local tree=$scratch/tree
+
+	as_nobody test -x "$extmem" -a -r "$builddir/lib/.libs/libextmem.so" && return
+	mkdir "$tree" &&
+		cp "$extmem" "$builddir"/lib/.libs/libextmem.so "$tree" &&
+		cp -r "$builddir/cmd" "$srcdir/share/policies" "$tree" &&
+		chmod -R go+rX "$tree" || return
+	extmem=$tree/extmem
+	export EXTMEM_EXEC_PATH=$tree/cmd EXTMEM_LIBRARY=$tree/libextmem.so
+	export EXTMEM_POLICY_PATH=$tree/policies
+}
+
+# open_program PROGRAM: where user nobody can run it, after open_tree.
+open_program() {
+	if as_nobody test -x "$1"; then
+		echo "$1"
+	else
+		cp "$1" "$scratch/tree" && echo "$scratch/tree/$(basename "$1")"
+	fi
+}

@@ -155,21 +155,6 @@ by_signal() {
 
 # ---- as an ordinary user ---------------------------------------------------
 
-# A clone in /root is closed to others: what runs is copied to where it is not.
-open_tree() {
-	local tree=$scratch/tree
-
-	as_nobody test -x "$extmem" -a -x "$verify" && return
-	mkdir "$tree" &&
-		cp "$extmem" "$verify" "$builddir"/lib/.libs/libextmem.so "$tree" &&
-		cp -r "$builddir/cmd" "$srcdir/share/policies" "$tree" &&
-		chmod -R go+rX "$tree" || return
-	extmem=$tree/extmem
-	verify=$tree/verify
-	export EXTMEM_EXEC_PATH=$tree/cmd EXTMEM_LIBRARY=$tree/libextmem.so
-	export EXTMEM_POLICY_PATH=$tree/policies
-}
-
 ordinary_user() {
 	local sysctl=/proc/sys/vm/unprivileged_userfaultfd
 
@@ -177,7 +162,7 @@ ordinary_user() {
 		tap_skip "ordinary user" "all of this ran as one: user $(id -un)"
 	elif [ -r $sysctl ] && [ "$(cat $sysctl)" -ne 0 ]; then
 		tap_skip "ordinary user" "vm.unprivileged_userfaultfd is not 0 here"
-	elif ! open_tree; then
+	elif ! open_tree || ! verify=$(open_program "$verify"); then
 		tap_skip "ordinary user" "the build tree could not be copied for user nobody"
 	else
 		stress "user nobody" as_nobody 2 "$first_seed" mixed

@@ -775,6 +775,8 @@ void em_sys_yield(void)
 	em_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 }
 
+void em_sys_forbid_tsc(void) { }
+
 uint64_t em_sys_now_ns(void)
 {
 	struct timespec ts;
