@@ -9,7 +9,7 @@ set -u
 
 need_tools make
 export LC_ALL=C
-children=$(by_size 100 1000)
+outputs=$(by_size 100 1000)
 "$builddir/tests/lib/lines" --mb 16 >"$scratch/lines"
 cat >"$scratch/Makefile" <<'END'
 SHELL = /bin/bash
@@ -21,7 +21,7 @@ $(outputs): $(DIR)/out%:
 END
 mkdir "$scratch/dir"
 command=(make -s -j4 -f "$scratch/Makefile" DIR="$scratch/dir" LINES="$scratch/lines"
-	CHILDREN="$children")
+	CHILDREN="$outputs")
 run_alone "$scratch/alone" "${command[@]}"
 rm "$scratch/dir"/*
 run_tree "$scratch/managed" "${command[@]}"

@@ -8,7 +8,7 @@ set -u
 # shellcheck source=tests/lib/program.sh
 . "$(dirname "$0")/../lib/program.sh"
 
-bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+bin=$(compgen -G '/usr/lib/postgresql/*/bin' | sort -V | tail -n 1)
 [ -x "$bin/postgres" ] || tap_skip_all "PostgreSQL is not installed"
 chmod 1777 "$scratch" "$swap"
 as=()
@@ -21,7 +21,7 @@ rows=$(by_size 200000 3000000)
 cd /
 
 psql() {
-	"${as[@]}" "$bin/psql" -At "$@"
+	"${as[@]}" "$bin/psql" -At
 }
 
 # What clients see, as text: money that moved must add up.
