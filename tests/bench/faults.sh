@@ -64,14 +64,6 @@ measure_all() {
 	[ -z "$against" ] || in_tree "$against/extmem" "$@" | per_touch >>"$scratch/$kind.other"
 }
 
-median() {
-	sort -n "$1" 2>/dev/null | awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] : "-" }'
-}
-
-ratio() {
-	awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf "%.2f\n", a / b; else print "-" }'
-}
-
 for ((i = 0; i < rounds; i++)); do
 	measure_all first "${first[@]}"
 	measure_all soft "${soft[@]}"

@@ -144,24 +144,12 @@ best_of_kernel() {
 	echo "$best"
 }
 
-median() {
-	grep . "$1" | sort -n | awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] : "-" }'
-}
-
 # as_text PATTERN PAGES: "17.2 k/s", or for fill "2.01 GB/s".
 as_text() {
 	awk -v pattern="$1" -v n="$2" 'BEGIN {
 		if (n == "-") print "-"
 		else if (pattern == "fill") printf "%.2f GB/s\n", n * 4096 / 1e9
 		else printf "%.1f k/s\n", n / 1000
-	}'
-}
-
-# ratio A B: "1.25", or "-".
-ratio() {
-	awk -v a="$1" -v b="$2" 'BEGIN {
-		if (a == "-" || b == "-" || !b) print "-"
-		else printf "%.2f\n", a / b
 	}'
 }
 

@@ -133,3 +133,19 @@ open_program() {
 		cp "$1" "$scratch/tree" && echo "$scratch/tree/$(basename "$1")"
 	fi
 }
+
+# ---- figures ---------------------------------------------------------------
+
+# median FILE: of its lines; "-" when there are none.
+median() {
+	grep . "$1" 2>/dev/null | sort -n |
+		awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] : "-" }'
+}
+
+# ratio A B: "1.25"; "-" when one of them is none.
+ratio() {
+	awk -v a="$1" -v b="$2" 'BEGIN {
+		if (a == "-" || b == "-" || !b) print "-"
+		else printf "%.2f\n", a / b
+	}'
+}
