@@ -56,6 +56,7 @@ lib_libextmem_la_SOURCES = $(extmem_core_sources) \
 	lib/interpose/init.c \
 	lib/interpose/interpose.h \
 	lib/interpose/io.c \
+	lib/interpose/masks.c \
 	lib/interpose/mem.c \
 	lib/interpose/net.c \
 	lib/interpose/net_calls.h \

@@ -167,7 +167,7 @@ tests_rows_libextmem_knobs_la_LIBADD = $(lib_libextmem_la_LIBADD)
 tests_rows_libextmem_knobs_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
 	-rpath $(abs_top_builddir)/tests/rows -Wl,-z,nodelete
 
-row_programs = tests/rows/rows-calls tests/rows/rows-signals tests/rows/rows-waits tests/rows/rows-stacks \
+row_programs = tests/rows/rows-calls tests/rows/rows-signals tests/rows/rows-ours tests/rows/rows-waits tests/rows/rows-stacks \
 	tests/rows/rows-threads tests/rows/rows-processes tests/rows/rows-memory
 check_PROGRAMS += $(row_programs)
 row_cflags = $(AM_CFLAGS) -pthread
@@ -178,6 +178,9 @@ tests_rows_rows_calls_LDFLAGS = $(row_ldflags)
 tests_rows_rows_memory_SOURCES = tests/rows/memory.c tests/rows/row.h
 tests_rows_rows_memory_CFLAGS = $(row_cflags)
 tests_rows_rows_memory_LDFLAGS = $(row_ldflags)
+tests_rows_rows_ours_SOURCES = tests/rows/ours.c tests/rows/row.h
+tests_rows_rows_ours_CFLAGS = $(row_cflags)
+tests_rows_rows_ours_LDFLAGS = $(row_ldflags)
 tests_rows_rows_processes_SOURCES = tests/rows/processes.c tests/rows/row.h
 tests_rows_rows_processes_CFLAGS = $(row_cflags)
 tests_rows_rows_processes_LDFLAGS = $(row_ldflags)

@@ -9,7 +9,8 @@
  *   calls.c    what each system call reads and writes, as a table
  *   guard.c    ranges brought in and kept while a call runs
  *   net.c      the seccomp net under all that, and its SIGSYS handler
- *   signal.c   SIGBUS and SIGSYS belong to us; masks and actions hide it
+ *   signal.c   SIGBUS and SIGSYS belong to us; actions and stand-ins hide it
+ *   masks.c    the same for signal masks and sets, waits and senders
  *   relay.c    the program's handlers: from our alternate stack to theirs
  *   threads.c  an alternate stack for every thread
  *   process.c  fork, exec, spawn
@@ -72,10 +73,37 @@ void em_signals_take_over(sigset_t *mask);
 void em_signals_take_sigsys(void (*handler)(int, siginfo_t *, void *));
 /* Unblocks our signals, after a call that may have blocked them. EM_HANDLER */
 void em_signals_keep_ours_open(void);
-/* Takes our signals out of a mask as the kernel has it. EM_HANDLER */
-void em_signals_open_ours(uint64_t *mask);
-/* Passes a signal that is not ours to the program's own action. */
-void em_signals_forward(int sig, siginfo_t *info, void *context);
+/* Those that are ours now, as the kernel has a set. EM_HANDLER */
+uint64_t em_signals_ours(void);
+/*
+ * Between the program's names and the kernel's: a signal, and the first 64 of a
+ * set. Hidden: a stand-in for each of ours; shown: SIGBUS and SIGSYS. EM_HANDLER
+ */
+int em_signals_hidden(int sig);
+int em_signals_shown(int sig);
+void em_signals_hide(uint64_t *mask);
+void em_signals_show(uint64_t *mask);
+/* Whether sig, by the kernel's name, stands in for one of ours. EM_HANDLER */
+bool em_signals_stands_in(int sig);
+/* Forgets what is pending of a stand-in. EM_HANDLER */
+void em_signals_forget(int stand_in);
+/* Passes a signal that is not ours on, as its stand-in. EM_HANDLER */
+void em_signals_forward(int sig, siginfo_t *info, const void *context);
+
+/* What became of the signals of the calling thread, counting up. */
+struct em_signals_seen {
+	uint32_t handled;   /* given to a handler of the program's */
+	uint32_t forwarded; /* SIGBUS and SIGSYS that were not ours */
+};
+struct em_signals_seen em_signals_seen(void);
+
+/* ---- masks.c --------------------------------------------------------- */
+
+/*
+ * read(2) gave bytes from fd: if they are signals, by the program's names.
+ * Returns how many bytes there are then.
+ */
+ssize_t em_signals_have_read(int fd, void *buf, ssize_t bytes);
 
 /* ---- threads.c ------------------------------------------------------- */
 

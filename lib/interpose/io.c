@@ -90,8 +90,8 @@ static bool messages_managed(const struct mmsghdr *m, unsigned int count)
 EM_EXPORT ssize_t read(int fd, void *buf, size_t bytes)
 {
 	if (em_likely(!managed(buf)))
-		return EM_REAL(read)(fd, buf, bytes);
-	return GUARD_POINT(SYS_read, fd, buf, bytes, 0, 0, 0);
+		return em_signals_have_read(fd, buf, EM_REAL(read)(fd, buf, bytes));
+	return em_signals_have_read(fd, buf, GUARD_POINT(SYS_read, fd, buf, bytes, 0, 0, 0));
 }
 
 EM_EXPORT ssize_t write(int fd, const void *buf, size_t bytes)
@@ -343,5 +343,8 @@ long em_io_syscall(long nr, long a, long b, long c, long d, long e, long f)
 	if (!em_core_active() || !em_call_find(nr) ||
 	    (nr == SYS_mmap && !em_in_window((uintptr_t)a)))
 		return em_errno_return(em_syscall(nr, a, b, c, d, e, f));
-	return em_errno_return(em_guard_call(nr, args));
+	long ret = em_guard_call(nr, args);
+	if (em_unlikely(nr == SYS_rt_sigprocmask))
+		em_signals_keep_ours_open();
+	return em_errno_return(ret);
 }

@@ -48,6 +48,8 @@
 #define SYS_SECCOMP 1
 #endif
 #define FILTER_MAX 1024
+/* In si_errno: the trap is of our filter, not of one of the program's. */
+#define EM_TRAP_MARK 0x656d
 
 /*
  * What the kernel does with memory after the call has returned, or without
@@ -95,7 +97,8 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 	ucontext_t *uc = context;
 	long args[6];
 
-	if (info->si_code != SYS_SECCOMP || !em_core_active()) {
+	if (info->si_code != SYS_SECCOMP || info->si_errno != EM_TRAP_MARK ||
+	    !em_core_active()) {
 		em_signals_forward(sig, info, context);
 		return;
 	}
@@ -172,7 +175,7 @@ static void emit_test_pointers(struct program *p, uint8_t pointers)
 			emit_test_argument(p, i, (uint8_t)(left * 3 + 1), 0);
 		}
 	PUT(p, RETURN(SECCOMP_RET_ALLOW));
-	PUT(p, RETURN(SECCOMP_RET_TRAP));
+	PUT(p, RETURN(SECCOMP_RET_TRAP | EM_TRAP_MARK));
 }
 
 /*

@@ -65,6 +65,6 @@ const void *em_relay_return_frame(const ucontext_t *uc)
 	ucontext_t *copy = (ucontext_t *)f->uc;
 
 	copy->uc_stack = own;
-	em_signals_open_ours((uint64_t *)&copy->uc_sigmask);
+	em_signals_hide((uint64_t *)&copy->uc_sigmask);
 	return f->uc;
 }

@@ -139,7 +139,7 @@ static const struct row rows[] = {
 	{ "signal-frame", "stacks", signal_frame },
 	{ "alternate-stack", "stacks", alternate_stack },
 	{ "thread-stack", "stacks", thread_stack },
-	{ "mask-of-context", "net", mask_of_context },
+	{ "mask-of-context", "-", mask_of_context },
 };
 
 int main(int argc, char **argv)
