@@ -66,8 +66,7 @@ int em_fault_init(const struct em_config *cfg, uint64_t limit_pages)
 	if (!fault.zeros || !fault.buffers)
 		return -ENOMEM;
 	/* Mapped once and for all: UFFDIO_COPY reads them without a fault. */
-	for (uint64_t i = 0; i < run; i++)
-		(void)*(volatile const unsigned char *)(fault.zeros + (i << EM_PAGE_SHIFT));
+	em_sys_populate(fault.zeros, run << EM_PAGE_SHIFT);
 	return (int)(fault.buffer_count * run);
 }
 

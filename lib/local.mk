@@ -56,6 +56,7 @@ lib_libextmem_la_SOURCES = $(extmem_core_sources) \
 	lib/interpose/init.c \
 	lib/interpose/interpose.h \
 	lib/interpose/io.c \
+	lib/interpose/jemalloc.c \
 	lib/interpose/masks.c \
 	lib/interpose/mem.c \
 	lib/interpose/net.c \
@@ -67,8 +68,20 @@ lib_libextmem_la_SOURCES = $(extmem_core_sources) \
 lib_libextmem_la_CPPFLAGS = $(AM_CPPFLAGS) -DEM_VERSION='"$(PACKAGE_VERSION)"'
 lib_libextmem_la_CFLAGS = $(AM_CFLAGS) $(LIBURING_CFLAGS) $(JEMALLOC_CFLAGS) \
 	-fvisibility=hidden -fno-builtin-malloc -fno-builtin-calloc
-lib_libextmem_la_LIBADD = $(LIBURING_LIBS) $(JEMALLOC_LIBS)
-lib_libextmem_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -Wl,-z,nodelete
+lib_libextmem_la_DEPENDENCIES = lib/jemalloc-own.a
+lib_libextmem_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -Wl,-z,nodelete \
+	$(extmem_archives)
+# In the place of libraries; libtool has warnings for that.
+extmem_archives = -Wl,--exclude-libs,ALL -Wl,lib/jemalloc-own.a -Wl,$(URING_ARCHIVE) \
+	-Wl,-z,defs
+EXTRA_DIST += lib/interpose/jemalloc.syms
+
+# jemalloc under names of our own; operator new is libstdc++'s business.
+lib/jemalloc-own.a: lib/interpose/jemalloc.syms $(JEMALLOC_ARCHIVE)
+	$(AM_V_GEN)rm -f $@ && \
+	$(OBJCOPY) --redefine-syms=$(srcdir)/lib/interpose/jemalloc.syms $(JEMALLOC_ARCHIVE) $@.tmp && \
+	$(AR) d $@.tmp jemalloc_cpp.pic.o jemalloc_cpp.o && mv $@.tmp $@
+CLEANFILES += lib/jemalloc-own.a
 include_HEADERS += lib/extmem.h
 pkgconfigdir = $(libdir)/pkgconfig
 nodist_pkgconfig_DATA = lib/libextmem.pc

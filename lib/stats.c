@@ -29,8 +29,7 @@ int em_stats_init(void)
 
 	if (!s)
 		return -1;
-	memcpy(s, &early, sizeof(*s));
-	em_segment = s;
+	em_segment = s; /* nothing was counted before */
 	return 0;
 }
 
@@ -42,7 +41,8 @@ void em_stats_forked(void)
 {
 	struct em_segment *s;
 
-	memset(&early.shards, 0, sizeof(early.shards));
+	if (em_segment == &early)
+		memset(&early.shards, 0, sizeof(early.shards));
 	if (segment_fd < 0)
 		return;
 	em_sys_pread(segment_fd, &early, offsetof(struct em_segment, shards), 0);

@@ -525,6 +525,11 @@ int em_sys_alloc_at(void *p, size_t bytes)
 	return ret < 0 && ret > -4096 ? (int)ret : 0;
 }
 
+void em_sys_populate(const void *p, size_t bytes)
+{
+	CALL3(SYS_madvise, p, bytes, MADV_POPULATE_READ);
+}
+
 void em_sys_inherit(void *p, size_t bytes, bool on)
 {
 	CALL3(SYS_madvise, p, bytes, on ? MADV_DOFORK : MADV_DONTFORK);

@@ -162,10 +162,10 @@ check_LTLIBRARIES += tests/rows/libextmem-knobs.la
 tests_rows_libextmem_knobs_la_SOURCES = $(lib_libextmem_la_SOURCES)
 tests_rows_libextmem_knobs_la_CPPFLAGS = $(lib_libextmem_la_CPPFLAGS) -DEM_TEST_KNOBS
 tests_rows_libextmem_knobs_la_CFLAGS = $(lib_libextmem_la_CFLAGS)
-tests_rows_libextmem_knobs_la_LIBADD = $(lib_libextmem_la_LIBADD)
+tests_rows_libextmem_knobs_la_DEPENDENCIES = $(lib_libextmem_la_DEPENDENCIES)
 # Never installed, but shared all the same: that is what -rpath is for.
 tests_rows_libextmem_knobs_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
-	-rpath $(abs_top_builddir)/tests/rows -Wl,-z,nodelete
+	-rpath $(abs_top_builddir)/tests/rows -Wl,-z,nodelete $(extmem_archives)
 
 row_programs = tests/rows/rows-calls tests/rows/rows-signals tests/rows/rows-ours tests/rows/rows-waits tests/rows/rows-stacks \
 	tests/rows/rows-threads tests/rows/rows-processes tests/rows/rows-memory

@@ -2,10 +2,11 @@
  *
  * The heap: jemalloc, its extents drawn from the window.
  *
- * jemalloc as a mere dependency stands behind libc in the lookup order, so
- * the malloc family is defined here and forwarded. Its bookkeeping lives
- * apart from the blocks and stays unmanaged (em_heap_is_allocator), so that
- * free() does not touch an evicted page.
+ * The library has a copy of it inside, under names of its own (jemalloc.c);
+ * the malloc family is defined here and forwarded, and so is jemalloc's own
+ * interface, because a program may mix the two. Its bookkeeping lives apart
+ * from the blocks and stays unmanaged, so that free() does not touch an
+ * evicted page.
  *
  * Allocations that libc makes for itself and that it or the kernel touches
  * where no fault can be served are kept out of the window:
@@ -24,6 +25,7 @@
 #include "region.h"
 #include "sys.h"
 #include <dirent.h>
+#define JEMALLOC_NO_RENAME
 #include <jemalloc/jemalloc.h>
 #include <link.h>
 #include <locale.h>
@@ -34,31 +36,39 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* jemalloc.h declares them with a throw specification of its own. */
-#undef malloc
-#undef calloc
-#undef realloc
-#undef free
-
 /* Read by jemalloc when it starts. Freed memory goes back within seconds. */
-EM_EXPORT extern const char *malloc_conf;
-const char *malloc_conf = "oversize_threshold:0,thp:never,metadata_thp:disabled,"
-			  "dirty_decay_ms:3000,muzzy_decay_ms:0";
+const char *je_malloc_conf = "oversize_threshold:0,thp:never,metadata_thp:disabled,"
+			     "dirty_decay_ms:3000,muzzy_decay_ms:0";
+
+/*
+ * _IO_file_doallocate() is some 350 bytes long, and behind it there is nothing
+ * but more of stdio. To look its end up takes as long as all of libc's symbols.
+ */
+#define EM_DOALLOCATE_BYTES 512u
+
+void *mallocx(size_t bytes, int flags);
+void *rallocx(void *p, size_t bytes, int flags);
+size_t xallocx(void *p, size_t bytes, size_t extra, int flags);
+size_t sallocx(const void *p, int flags);
+void dallocx(void *p, int flags);
+void sdallocx(void *p, size_t bytes, int flags);
+size_t nallocx(size_t bytes, int flags);
+int mallctl(const char *name, void *old, size_t *old_bytes, void *value, size_t bytes);
+int mallctlnametomib(const char *name, size_t *mib, size_t *length);
+int mallctlbymib(const size_t *mib, size_t length, void *old, size_t *old_bytes,
+		 void *value, size_t bytes);
+void malloc_stats_print(void (*write)(void *, const char *), void *arg, const char *options);
 
 struct code {
 	uintptr_t start, bytes;
 };
 
 static struct {
-	void *(*malloc)(size_t);
-	void *(*calloc)(size_t, size_t);
-	void *(*realloc)(void *, size_t);
-	void (*free)(void *);
-	struct code allocator; /* jemalloc */
 	struct code stdio;     /* _IO_file_doallocate */
 	struct code linker;    /* ld.so */
-	int unmanaged_flags;   /* mallocx: the arena outside */
-	bool hooked;
+	unsigned int arenas;   /* that threads of the program may come to use */
+	_Atomic unsigned int hooked;   /* of these */
+	_Atomic unsigned int outside;  /* flags of mallocx for the arena outside; 0: none yet */
 } heap;
 
 EM_TLS unsigned int unmanaged_depth;
@@ -69,11 +79,6 @@ void em_heap_unmanaged_end(void) { unmanaged_depth--; }
 static inline bool is_in(uintptr_t addr, const struct code *c)
 {
 	return addr - c->start < c->bytes;
-}
-
-bool em_heap_is_allocator(uintptr_t code)
-{
-	return is_in(code, &heap.allocator);
 }
 
 /* ---- extents --------------------------------------------------------- */
@@ -198,58 +203,59 @@ static void find_code_at(uintptr_t inside, struct code *code)
 		dl_iterate_phdr(find_code, &f);
 }
 
-static void make_unmanaged_arena(void)
+/* The arena outside of the window, made when something is first to go there. */
+static int outside_flags(void)
 {
-	unsigned int arena;
+	unsigned int flags = atomic_load_explicit(&heap.outside, memory_order_acquire);
+	unsigned int arena, none = 0;
 	size_t bytes = sizeof(arena);
 
-	if (mallctl("arenas.create", &arena, &bytes, NULL, 0) == 0)
-		heap.unmanaged_flags = MALLOCX_ARENA(arena) | MALLOCX_TCACHE_NONE;
+	if (em_likely(flags))
+		return (int)flags;
+	if (je_mallctl("arenas.create", &arena, &bytes, NULL, 0))
+		return 0;
+	flags = (unsigned int)(MALLOCX_ARENA(arena) | MALLOCX_TCACHE_NONE);
+	/* Should two threads make one each, one of the two stays empty. */
+	return (int)(atomic_compare_exchange_strong(&heap.outside, &none, flags) ? flags : none);
 }
 
-/* Hooks go to every automatic arena, also those not yet started. */
-static void hook_arenas(void)
+static void hook_arena(unsigned int i)
 {
 	extent_hooks_t *hooks = &window_hooks, *old;
-	unsigned int arenas;
-	size_t bytes = sizeof(arenas);
+	size_t bytes = sizeof(old);
 	char name[40];
 
-	if (mallctl("opt.narenas", &arenas, &bytes, NULL, 0))
+	snprintf(name, sizeof(name), "arena.%u.extent_hooks", i);
+	je_mallctl(name, &old, &bytes, &hooks, sizeof(hooks));
+}
+
+/*
+ * A thread that allocates for the first time gets the arena with the fewest
+ * threads or, rather, the first one that nobody had yet: never more arenas are
+ * in use than there were threads.
+ */
+void em_heap_expect_thread(void)
+{
+	unsigned int next;
+
+	if (em_likely(atomic_load_explicit(&heap.hooked, memory_order_relaxed) >= heap.arenas))
 		return;
-	for (unsigned int i = 0; i < arenas; i++) {
-		bytes = sizeof(old);
-		snprintf(name, sizeof(name), "arena.%u.extent_hooks", i);
-		mallctl(name, &old, &bytes, &hooks, sizeof(hooks));
-	}
-	heap.hooked = true;
+	next = atomic_fetch_add(&heap.hooked, 1);
+	if (next < heap.arenas)
+		hook_arena(next);
 }
 
 void em_heap_start(void)
 {
-	find_code_at((uintptr_t)&mallocx, &heap.allocator);
+	size_t bytes = sizeof(heap.arenas);
+	void *stdio = dlsym(RTLD_DEFAULT, "_IO_file_doallocate");
+
+	heap.stdio = (struct code){ (uintptr_t)stdio, stdio ? EM_DOALLOCATE_BYTES : 0 };
 	if (em_protects(EM_KNOB_LIBC))
 		find_code_at(getauxval(AT_BASE), &heap.linker);
-	make_unmanaged_arena();
-	if (em_core_config()->heap)
-		hook_arenas();
-}
-
-void em_heap_constructor(void)
-{
-	void *je = dlopen("libjemalloc.so.2", RTLD_NOLOAD | RTLD_LAZY);
-	void *stdio = dlsym(RTLD_DEFAULT, "_IO_file_doallocate");
-	const ElfW(Sym) *symbol;
-	Dl_info info;
-
-	if (stdio && dladdr1(stdio, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol)
-		heap.stdio = (struct code){ (uintptr_t)stdio, symbol->st_size };
-	if (!je)
-		return;
-	heap.calloc = (void *(*)(size_t, size_t))dlsym(je, "calloc");
-	heap.realloc = (void *(*)(void *, size_t))dlsym(je, "realloc");
-	heap.free = (void (*)(void *))dlsym(je, "free");
-	heap.malloc = (void *(*)(size_t))dlsym(je, "malloc");
+	if (em_core_config()->heap &&
+	    je_mallctl("opt.narenas", &heap.arenas, &bytes, NULL, 0) == 0)
+		em_heap_expect_thread(); /* this one */
 }
 
 /* ---- the malloc family ------------------------------------------------ */
@@ -263,7 +269,7 @@ static inline bool stays_outside(const void *caller)
 
 static inline void *allocate(size_t bytes, int flags)
 {
-	void *p = mallocx(bytes ? bytes : 1, flags);
+	void *p = je_mallocx(bytes ? bytes : 1, flags);
 
 	if (em_unlikely(!p))
 		errno = ENOMEM;
@@ -277,10 +283,8 @@ EM_EXPORT void *malloc(size_t bytes)
 
 	em_start();
 	if (stays_outside(__builtin_return_address(0)))
-		return allocate(bytes, heap.unmanaged_flags);
-	if (em_unlikely(!heap.malloc))
-		return allocate(bytes, 0);
-	p = heap.malloc(bytes);
+		return allocate(bytes, outside_flags());
+	p = je_malloc(bytes);
 	em_reclaim_start_if_due();
 	return p;
 }
@@ -296,20 +300,15 @@ EM_EXPORT void *calloc(size_t count, size_t size)
 		return NULL;
 	}
 	if (stays_outside(__builtin_return_address(0)))
-		return allocate(bytes, heap.unmanaged_flags | MALLOCX_ZERO);
-	if (em_unlikely(!heap.calloc))
-		return allocate(bytes, MALLOCX_ZERO);
-	p = heap.calloc(count, size);
+		return allocate(bytes, outside_flags() | MALLOCX_ZERO);
+	p = je_calloc(count, size);
 	em_reclaim_start_if_due();
 	return p;
 }
 
 EM_EXPORT void free(void *p)
 {
-	if (em_likely(heap.free != NULL))
-		heap.free(p);
-	else if (p)
-		dallocx(p, 0);
+	je_free(p);
 }
 
 static inline void *reallocate(void *p, size_t bytes, bool outside)
@@ -317,14 +316,14 @@ static inline void *reallocate(void *p, size_t bytes, bool outside)
 	void *q;
 
 	if (!p)
-		return outside ? allocate(bytes, heap.unmanaged_flags) : malloc(bytes);
+		return outside ? allocate(bytes, outside_flags()) : malloc(bytes);
 	if (!bytes) {
 		free(p);
 		return NULL;
 	}
-	if (em_likely(heap.realloc != NULL && !outside))
-		q = heap.realloc(p, bytes);
-	else if (!(q = rallocx(p, bytes, outside ? heap.unmanaged_flags : 0)))
+	if (em_likely(!outside))
+		q = je_realloc(p, bytes);
+	else if (!(q = je_rallocx(p, bytes, outside_flags())))
 		errno = ENOMEM;
 	em_reclaim_start_if_due();
 	return q;
@@ -398,13 +397,77 @@ EM_EXPORT void *pvalloc(size_t bytes)
 
 EM_EXPORT size_t malloc_usable_size(void *p)
 {
-	return p ? sallocx(p, 0) : 0;
+	return p ? je_sallocx(p, 0) : 0;
 }
 
 EM_EXPORT int malloc_trim(size_t pad)
 {
 	(void)pad;
-	return mallctl("arena.4096.purge", NULL, NULL, NULL, 0) == 0; /* all arenas */
+	return je_mallctl("arena.4096.purge", NULL, NULL, NULL, 0) == 0; /* all arenas */
+}
+
+/* ---- jemalloc's own interface ------------------------------------------ */
+
+/* For programs that were built with it: what they get here they give to free(). */
+EM_EXPORT void *mallocx(size_t bytes, int flags)
+{
+	em_start();
+	return allocate(bytes, flags);
+}
+
+EM_EXPORT void *rallocx(void *p, size_t bytes, int flags)
+{
+	void *q = je_rallocx(p, bytes, flags);
+
+	em_reclaim_start_if_due();
+	return q;
+}
+
+EM_EXPORT size_t xallocx(void *p, size_t bytes, size_t extra, int flags)
+{
+	return je_xallocx(p, bytes, extra, flags);
+}
+
+EM_EXPORT size_t sallocx(const void *p, int flags)
+{
+	return je_sallocx(p, flags);
+}
+
+EM_EXPORT void dallocx(void *p, int flags)
+{
+	je_dallocx(p, flags);
+}
+
+EM_EXPORT void sdallocx(void *p, size_t bytes, int flags)
+{
+	je_sdallocx(p, bytes, flags);
+}
+
+EM_EXPORT size_t nallocx(size_t bytes, int flags)
+{
+	return je_nallocx(bytes, flags);
+}
+
+EM_EXPORT int mallctl(const char *name, void *old, size_t *old_bytes, void *value, size_t bytes)
+{
+	return je_mallctl(name, old, old_bytes, value, bytes);
+}
+
+EM_EXPORT int mallctlnametomib(const char *name, size_t *mib, size_t *length)
+{
+	return je_mallctlnametomib(name, mib, length);
+}
+
+EM_EXPORT int mallctlbymib(const size_t *mib, size_t length, void *old, size_t *old_bytes,
+			   void *value, size_t bytes)
+{
+	return je_mallctlbymib(mib, length, old, old_bytes, value, bytes);
+}
+
+EM_EXPORT void malloc_stats_print(void (*write)(void *, const char *), void *arg,
+				  const char *options)
+{
+	je_malloc_stats_print(write, arg, options);
 }
 
 /* ---- stdio, directories, locales: libc's own objects ------------------- */

@@ -38,7 +38,6 @@ bool em_start(void)
 
 __attribute__((constructor)) static void begin(void)
 {
-	em_heap_constructor();
 	if (em_start())
 		em_process_start();
 }

@@ -5,6 +5,7 @@
  *   init.c     constructor, destructor, the thread trampoline's partner
  *   mem.c      mmap munmap mremap madvise mprotect
  *   heap.c     the malloc family, over jemalloc with extents from the window
+ *   jemalloc.c what our copy of jemalloc calls instead of libc
  *   io.c       read write send recv ... : ranges in use, then the call
  *   calls.c    what each system call reads and writes, as a table
  *   guard.c    ranges brought in and kept while a call runs
@@ -126,8 +127,8 @@ void em_heap_start(void);
 /* While up, allocations of this thread stay out of the window. */
 void em_heap_unmanaged_begin(void);
 void em_heap_unmanaged_end(void);
-/* Looks up jemalloc's fast entry points; from the constructor. */
-void em_heap_constructor(void);
+/* There will be one more thread that may allocate. */
+void em_heap_expect_thread(void);
 
 /* ---- process.c ------------------------------------------------------- */
 

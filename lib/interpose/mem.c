@@ -328,10 +328,9 @@ long em_mem_mremap(uintptr_t addr, size_t old_bytes, size_t new_bytes, int flags
 
 EM_EXPORT void *mmap(void *addr, size_t bytes, int prot, int flags, int fd, off_t offset)
 {
-	uintptr_t caller = (uintptr_t)__builtin_return_address(0);
 	long p;
 
-	if (!em_start() || em_heap_is_allocator(caller))
+	if (!em_start())
 		p = em_syscall(SYS_mmap, (long)addr, (long)bytes, prot, flags, fd, offset);
 	else
 		p = em_mem_mmap((uintptr_t)addr, bytes, prot, flags, fd, offset);

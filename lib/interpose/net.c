@@ -182,22 +182,15 @@ static void emit_test_pointers(struct program *p, uint8_t pointers)
  * Calls with the same pointers share one test: for each such group the numbers,
  * each a jump to the test behind them. A number of another group runs on.
  */
-static void emit_group(struct program *p, uint8_t pointers)
+static void emit_group(struct program *p, const uint8_t *pointers_of, uint8_t pointers,
+		       unsigned int count)
 {
 	const struct em_call *call;
-	unsigned int left = 0;
 
+	em_assert(count < 256); /* the reach of a jump */
 	for (size_t i = 0; (call = em_call_at(i)); i++)
-		left += em_call_pointers(call) == pointers;
-	if (!left)
-		return;
-	for (size_t i = 0; (call = em_call_at(i)); i++) {
-		if (em_call_pointers(call) != pointers)
-			continue;
-		PUT(p, JUMP_EQUAL(call->nr, 0, 1));
-		left--;
-		PUT(p, BPF_STMT(BPF_JMP | BPF_JA, left * 2 + 1));
-	}
+		if (pointers_of[i] == pointers)
+			PUT(p, JUMP_EQUAL(call->nr, (uint8_t)count--, 0));
 	PUT(p, BPF_STMT(BPF_JMP | BPF_JA,
 			(uint32_t)__builtin_popcount(pointers) * 3 + 2));
 	emit_test_pointers(p, pointers);
@@ -205,9 +198,19 @@ static void emit_group(struct program *p, uint8_t pointers)
 
 static void emit_test_numbers(struct program *p)
 {
+	unsigned int counts[1u << ARGS] = { 0 };
+	uint8_t pointers_of[FILTER_MAX];
+	const struct em_call *call;
+
+	for (size_t i = 0; (call = em_call_at(i)); i++) {
+		em_assert(i < FILTER_MAX);
+		pointers_of[i] = em_call_pointers(call);
+		counts[pointers_of[i]]++;
+	}
 	PUT(p, LOAD(DATA(nr)));
 	for (unsigned int pointers = 1; pointers < 1u << ARGS; pointers++)
-		emit_group(p, (uint8_t)pointers);
+		if (counts[pointers])
+			emit_group(p, pointers_of, (uint8_t)pointers, counts[pointers]);
 	PUT(p, RETURN(SECCOMP_RET_ALLOW));
 }
 

@@ -16,7 +16,4 @@ long em_mem_madvise(uintptr_t addr, size_t bytes, int advice);
 long em_mem_mremap(uintptr_t addr, size_t old_bytes, size_t new_bytes, int flags,
 		   uintptr_t fixed);
 
-/* Whether code at this address is jemalloc's: its own maps stay unmanaged. */
-bool em_heap_is_allocator(uintptr_t code);
-
 #endif

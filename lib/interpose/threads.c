@@ -182,6 +182,7 @@ EM_EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *r
 
 	if (!em_start())
 		return EM_REAL(pthread_create)(thread, attr, body, arg);
+	em_heap_expect_thread();
 	s = make_start(body, arg);
 	if (!s)
 		return EAGAIN;

@@ -664,6 +664,12 @@ int em_sys_alloc_at(void *p, size_t bytes)
 	die("the fake kernel has no fork", (uintptr_t)p);
 }
 
+void em_sys_populate(const void *p, size_t bytes)
+{
+	(void)p;
+	(void)bytes;
+}
+
 void em_sys_inherit(void *p, size_t bytes, bool on)
 {
 	(void)p;
