@@ -265,23 +265,32 @@ int cmd_userfaultfd_check(enum em_delivery delivery, enum em_way_out way_out,
 /* ---- the address space ----------------------------------------------- */
 
 /*
- * The smallest window and the tables, which are reserved whole, and something
- * for the program: addresses, not memory.
+ * What the library takes of rationed addresses whatever the program does, and a
+ * little for the program.
  */
-#define ADDRESSES_MIN_BYTES (84ull << 30)
+#define ADDRESSES_MIN_BYTES (64ull << 20)
 
-int cmd_address_space_check(char *err, size_t err_bytes)
+static int check_addresses(int resource, const char *what, const char *option, char *err,
+			   size_t err_bytes)
 {
 	struct rlimit limit;
 	char have[16], want[16];
 
-	if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY ||
+	if (getrlimit(resource, &limit) || limit.rlim_cur == RLIM_INFINITY ||
 	    limit.rlim_cur >= ADDRESSES_MIN_BYTES)
 		return 0;
 	return cmd_fail(ENOMEM, err, err_bytes,
-			"the address space is limited to %s (ulimit -v); extmem reserves %s of addresses, which are not memory: lift it with 'ulimit -v unlimited', the memory is limited all the same",
-			cmd_human_bytes(limit.rlim_cur, have),
-			cmd_human_bytes(ADDRESSES_MIN_BYTES, want));
+			"%s is limited to %s (ulimit %s), and a managed program needs %s: lift it with 'ulimit %s unlimited', the memory is limited all the same",
+			what, cmd_human_bytes(limit.rlim_cur, have), option,
+			cmd_human_bytes(ADDRESSES_MIN_BYTES, want), option);
+}
+
+int cmd_address_space_check(char *err, size_t err_bytes)
+{
+	int ret = check_addresses(RLIMIT_AS, "the address space", "-v", err, err_bytes);
+
+	return ret ? ret : check_addresses(RLIMIT_DATA, "the data segment", "-d", err,
+					   err_bytes);
 }
 
 /* ---- a place to swap to ---------------------------------------------- */

@@ -14,6 +14,7 @@
 #include "standby.h"
 #include "stats.h"
 #include "store.h"
+#include "sys.h"
 #include "thread.h"
 #include "worker.h"
 #include <errno.h>
@@ -27,6 +28,9 @@
 #ifndef EM_VERSION
 #define EM_VERSION "unknown"
 #endif
+
+/* The part of rationed addresses that buffers may take. */
+#define EM_SPACE_PART 32u
 
 static struct {
 	_Atomic int state; /* 0 not yet, 1 starting, 2 active, 3 off */
@@ -99,10 +103,13 @@ static int divide_limit(const struct em_sys_features *features)
 	uint64_t limit = core.cfg.limit.value >> EM_PAGE_SHIFT;
 	unsigned int granule = 1u << em_granule_shift();
 	bool by_move = em_reclaim_by_move(&core.cfg, features, em_delivery_by_thread());
+	/* Where addresses are rationed most of them are for the program. */
+	uint64_t space = em_sys_space_bytes() / EM_SPACE_PART >> EM_PAGE_SHIFT;
 	uint64_t low, high, credits;
 	int ret, read_pages;
 
-	ret = em_standby_init(size_of(&core.cfg.standby, limit), granule, by_move);
+	ret = em_standby_init(em_min(size_of(&core.cfg.standby, limit), space), granule,
+			      by_move);
 	if (ret < 0)
 		return ret;
 	read_pages = em_fault_init(&core.cfg, limit);

@@ -98,6 +98,7 @@ void em_fork_prepare(void)
 {
 	sigset_t mask;
 
+	em_region_fit_space(); /* or there may be no room for the child's tables */
 	em_sys_block_signals(&mask);
 	em_reclaim_lock();
 	em_map_lock();

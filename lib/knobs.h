@@ -28,6 +28,7 @@
 	X(SPARES, "spares") /* descriptors are held back for fork */ \
 	X(CLONE, "clone")  /* forks by another name */ \
 	X(ADVICE, "advice") /* advice about memory has its native meaning */ \
+	X(SPACE, "space")  /* nothing is reserved where addresses are rationed */ \
 	X(MEMORY, "memory") /* mappings are changed along with their pages */
 
 #define EM_KNOB_MEMBER(id, name) EM_KNOB_##id,

@@ -14,6 +14,7 @@ static const struct em_policy_ops *const registry[] = {
 };
 
 static struct em_policy policy;
+static uint64_t unit_count;
 static struct em_lock policy_lock = EM_LOCK_INIT(EM_LOCK_POLICY);
 
 const struct em_policy_ops *em_policy_find(const char *name)
@@ -30,11 +31,23 @@ int em_policy_init(const char *name, uint64_t units)
 	if (!policy.ops)
 		return -EINVAL;
 	policy.units = em_sys_alloc(units * policy.ops->unit_bytes);
+	unit_count = units;
 	policy.state = em_sys_alloc(policy.ops->policy_bytes);
 	if (!policy.units || !policy.state)
 		return -ENOMEM;
 	policy.ops->init(&policy);
 	return 0;
+}
+
+void em_policy_fit_space(uint64_t units)
+{
+	size_t keep = em_round_up(units * policy.ops->unit_bytes, EM_PAGE_BYTES);
+	size_t have = unit_count * policy.ops->unit_bytes;
+
+	if (keep >= have)
+		return;
+	em_sys_dealloc((char *)policy.units + keep, have - keep);
+	unit_count = units;
 }
 
 /* An event in a ring: the unit in the low half, what happened above. */

@@ -66,6 +66,8 @@ const struct em_policy_ops *em_policy_find(const char *name);
 
 /* 0 or -errno. units: how many the window has. */
 int em_policy_init(const char *name, uint64_t units);
+/* The window has become smaller, and has so many now. */
+void em_policy_fit_space(uint64_t units);
 
 /*
  * Tells the policy of an event, later: it waits in the thread's record until

@@ -5,9 +5,12 @@
 #include "lock.h"
 #include "log.h"
 #include "page.h"
+#include "policy.h"
 #include "reclaim.h"
+#include "slots.h"
 #include "standby.h"
 #include "stats.h"
+#include "thread.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -305,6 +308,7 @@ static unsigned int release_holdings(uint64_t page)
 struct ending {
 	enum em_page_state state; /* what the claimed pages become */
 	bool keep_foreign;        /* but not those that are the kernel's */
+	bool unmap;               /* the addresses go, too */
 	uint64_t credits;
 	int error;
 };
@@ -343,11 +347,12 @@ static uint64_t page_end(uintptr_t addr, size_t bytes)
 static void wipe_piece(uint64_t from, uint64_t to, void *arg)
 {
 	struct ending *e = arg;
-	int ret;
+	int ret = 0;
 
 	claim(from, to, NULL);
-	ret = em_sys_discard(em_page_addr(from), (to - from) << EM_PAGE_SHIFT);
-	if (ret == 0) {
+	if (!e->unmap || em_sys_unmap(em_page_addr(from), (to - from) << EM_PAGE_SHIFT) < 0)
+		ret = em_sys_discard(em_page_addr(from), (to - from) << EM_PAGE_SHIFT);
+	if (ret == 0 || ret == -ENOMEM) { /* a gap on the way; the rest is gone */
 		forget(from, to, e);
 		return;
 	}
@@ -357,9 +362,10 @@ static void wipe_piece(uint64_t from, uint64_t to, void *arg)
 }
 
 /* Drops all contents of a range; its pages are untouched afterwards. */
-static int wipe(uintptr_t addr, size_t bytes, bool keep_foreign)
+static int wipe(uintptr_t addr, size_t bytes, bool keep_foreign, bool unmap)
 {
-	struct ending e = { EM_PAGE_UNTOUCHED, keep_foreign, 0, 0 };
+	struct ending e = { .state = EM_PAGE_UNTOUCHED, .keep_foreign = keep_foreign,
+			    .unmap = unmap };
 
 	for_touched(em_page_of(addr), page_end(addr, bytes), wipe_piece, &e);
 	em_credits_give(e.credits);
@@ -376,17 +382,38 @@ static bool has_foreign(uintptr_t addr, size_t bytes)
 	return false;
 }
 
-/* Makes a range reserved, registered and empty whatever it was. */
+/* Makes a range what it is where no region is, whatever it was. */
 static int reclaim_addresses(uintptr_t addr, size_t bytes)
 {
-	long p = em_syscall(SYS_mmap, (long)addr, (long)bytes, PROT_NONE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
-			    -1, 0);
+	long p;
 
+	if (em_window_is_sparse()) {
+		em_sys_dealloc((void *)addr, bytes);
+		return 0;
+	}
+	p = em_syscall(SYS_mmap, (long)addr, (long)bytes, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 	if (p < 0 && p > -4096)
 		return (int)p;
 	em_syscall(SYS_madvise, (long)addr, (long)bytes, MADV_NOHUGEPAGE, 0, 0, 0);
 	return em_sys_uffd_register(addr, bytes);
+}
+
+/* Nobody may touch the range any more. The kernel's own in it stays as it is. */
+static int shut_off(uintptr_t addr, uintptr_t end)
+{
+	uint32_t i = lower_bound(addr);
+	int ret = 0;
+
+	if (!em_window_is_sparse())
+		return em_sys_protect(addr, end - addr, PROT_NONE);
+	for (; i < region_count() && em_regions[i].start < end && ret == 0; i++) {
+		const struct em_region *r = &em_regions[i];
+		uintptr_t from = em_max(r->start, addr);
+		if (r->source != EM_SOURCE_FOREIGN)
+			ret = em_sys_protect(from, em_min(r->end, end) - from, PROT_NONE);
+	}
+	return ret;
 }
 
 /*
@@ -401,20 +428,20 @@ static int clear(uintptr_t addr, size_t bytes)
 	int ret;
 
 	/* First what may fail: the kernel has room for so many mappings only. */
-	ret = foreign ? 0 : em_sys_protect(addr, bytes, PROT_NONE);
+	ret = foreign && !em_window_is_sparse() ? 0 : shut_off(addr, addr + bytes);
 	if (ret < 0)
 		return ret;
 	change_begin();
 	remove_range(addr, addr + bytes);
 	change_end();
-	ret = wipe(addr, bytes, false);
+	ret = wipe(addr, bytes, false, em_window_is_sparse());
 	if (ret == -EINVAL) { /* locked memory can go, but not be dropped */
 		em_sys_unlock(addr, bytes);
-		ret = wipe(addr, bytes, false);
+		ret = wipe(addr, bytes, false, false);
 	}
 	if (ret < 0)
 		return ret;
-	return foreign ? reclaim_addresses(addr, bytes) : 0;
+	return foreign || em_window_is_sparse() ? reclaim_addresses(addr, bytes) : 0;
 }
 
 static void add_region(uintptr_t addr, size_t bytes, int prot,
@@ -435,7 +462,7 @@ static int map_locked(size_t bytes, size_t align, int prot,
 
 	if (!at || table_full())
 		return -ENOMEM;
-	ret = prot == PROT_NONE ? 0 : em_sys_protect(at, bytes, prot);
+	ret = em_window_commit(at, bytes, prot);
 	if (ret < 0)
 		return ret;
 	add_region(at, bytes, prot, source);
@@ -474,8 +501,8 @@ static int map_at_locked(uintptr_t addr, size_t bytes, int prot,
 	if (table_full())
 		return -ENOMEM;
 	ret = clear(addr, bytes);
-	if (ret == 0 && prot != PROT_NONE)
-		ret = em_sys_protect(addr, bytes, prot);
+	if (ret == 0)
+		ret = em_window_commit(addr, bytes, prot);
 	if (ret == 0)
 		add_region(addr, bytes, prot, source);
 	return ret;
@@ -503,7 +530,7 @@ static void touch_blocks(uint64_t from, uint64_t to)
 static int give_away_locked(uintptr_t addr, size_t bytes)
 {
 	uint64_t from = em_page_of(addr), to = page_end(addr, bytes);
-	struct ending e = { EM_PAGE_FOREIGN, false, 0, 0 };
+	struct ending e = { .state = EM_PAGE_FOREIGN };
 	int ret;
 
 	if (table_full())
@@ -662,7 +689,7 @@ int em_region_discard(uintptr_t addr, size_t bytes)
 
 	em_lock_enter(&map_lock, &old);
 	covered = em_region_covers(addr, bytes);
-	ret = wipe(addr, bytes, true);
+	ret = wipe(addr, bytes, true, false);
 	em_lock_leave(&map_lock, &old);
 	return ret < 0 ? ret : covered ? 0 : -ENOMEM;
 }
@@ -679,13 +706,47 @@ void em_region_forked(void)
 		if (r.flags & EM_REGION_NO_FORK)
 			clear(r.start, bytes);
 		else if (r.flags & EM_REGION_WIPE_FORK)
-			wipe(r.start, bytes, true);
+			wipe(r.start, bytes, true, false);
 		at = r.end;
 	}
 	change_begin();
 	for (uint32_t i = 0; i < region_count(); i++)
 		em_regions[i].flags &= ~EM_REGION_PINNED;
 	change_end();
+}
+
+/* ---- rationed addresses ------------------------------------------------ */
+
+static void unmap_gap(uintptr_t from, uintptr_t to)
+{
+	if (from < to)
+		em_sys_dealloc((void *)from, to - from);
+}
+
+void em_region_fit_space(void)
+{
+	uintptr_t at = EM_WINDOW_BASE;
+	sigset_t old;
+
+	if (em_likely(!em_window_is_too_large()))
+		return;
+	em_sys_block_signals(&old);
+	em_reclaim_lock();
+	em_map_lock();
+	if (em_window_is_too_large()) {
+		for (uint32_t i = 0; i < region_count(); i++) {
+			unmap_gap(at, em_regions[i].start);
+			at = em_regions[i].end;
+		}
+		em_window_make_sparse(at - EM_WINDOW_BASE);
+		unmap_gap(at, window_end());
+		em_policy_fit_space(em_window_bytes() >> EM_PAGE_SHIFT >> em_granule_shift());
+		em_slots_fit_space();
+		em_threads_fit_space();
+	}
+	em_map_unlock();
+	em_reclaim_unlock();
+	em_sys_restore_signals(&old);
 }
 
 /* ---- mremap ---------------------------------------------------------- */

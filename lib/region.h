@@ -11,7 +11,8 @@
  * terabyte costs as little as one of a page.
  *
  * The window stays one reserved, registered range: to map is mprotect(2), to
- * unmap is to drop the pages and mprotect back to PROT_NONE.
+ * unmap is to drop the pages and mprotect back to PROT_NONE. Where addresses
+ * are rationed (window.h) it is mmap(2) and munmap(2).
  *
  * Readers of the regions (faults that map a run, `extmem dump`) take no lock:
  * region_seq in the table's header is odd while the array changes.
@@ -57,6 +58,13 @@ void em_region_forked(void);
 /* mremap; fixed: the address asked for with MREMAP_FIXED, else 0. */
 int em_region_remap(uintptr_t addr, size_t old_bytes, size_t new_bytes,
 		    int flags, uintptr_t fixed, uintptr_t *moved);
+
+/*
+ * The program may have been put on a ration of addresses (RLIMIT_AS): what is
+ * reserved and not mapped then goes, and the kernel counts as it would without
+ * us. Called where such a limit would make a call fail.
+ */
+void em_region_fit_space(void);
 
 /* How much of the range is mapped without a gap, from its beginning. No lock. */
 size_t em_region_covered(uintptr_t addr, size_t bytes);

@@ -33,13 +33,12 @@ int em_shm_create(const char *name, size_t bytes)
 	return em_sys_raise_fd((int)fd);
 }
 
-int em_shm_map(int fd, uintptr_t addr, size_t bytes)
+int em_shm_map(int fd, uintptr_t addr, size_t bytes, uint64_t offset)
 {
-	if (fd < 0)
-		return fd;
 	long p = em_syscall(SYS_mmap, (long)addr, (long)bytes,
 			    PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, fd, 0);
+			    MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, fd,
+			    (long)offset);
 	if (p < 0 && p > -4096)
 		return (int)p;
 	em_syscall(SYS_madvise, p, (long)bytes, MADV_DONTFORK, 0, 0, 0);

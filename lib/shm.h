@@ -15,8 +15,8 @@
 
 /* A sparse memory file, its descriptor out of the program's way; or -errno. */
 int em_shm_create(const char *name, size_t bytes);
-/* Maps it at exactly addr; a negative fd is handed back as the error. */
-int em_shm_map(int fd, uintptr_t addr, size_t bytes);
+/* Maps [offset, offset + bytes) of it at exactly addr. 0 or -errno. */
+int em_shm_map(int fd, uintptr_t addr, size_t bytes, uint64_t offset);
 /* What is mapped stays out of core dumps but for what this names. EM_HANDLER */
 void em_shm_dump(uintptr_t addr, size_t bytes);
 void *em_shm_map_anywhere(int fd, size_t bytes);

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define EM_SLOTS_MAX (1ull << EM_SLOT_NUMBER_BITS)
+/* Where addresses are rationed: so many slots for each page that there can be. */
+#define EM_SLOTS_A_PAGE 8u
 #define EM_GROW_PAGES 16384u  /* 64 MiB a step */
 #define EM_FULL_NS 1000000000u
 #define EM_GROUPS_MAX 32u
@@ -27,6 +29,7 @@ static struct {
 	_Atomic uint64_t *used;     /* one bit a slot */
 	uint64_t *pinned;           /* union of all children's, or NULL */
 	uint64_t words;             /* words that the store has room for */
+	uint64_t words_max;         /* words that there is a bitmap for */
 	uint64_t cursor;            /* where the search goes on */
 	uint64_t barren;            /* words looked at since a free one was found */
 	_Atomic uint64_t live;
@@ -38,10 +41,39 @@ static struct {
 	uint64_t next_poll_ns;
 } slots;
 
+/* Of a bitmap of whole pages. */
+static uint64_t fitting_words(void)
+{
+	uint64_t pages = em_sys_space_bytes() >> EM_PAGE_SHIFT;
+
+	return em_round_up(em_min(pages, EM_SLOTS_MAX / EM_SLOTS_A_PAGE) * EM_SLOTS_A_PAGE / 64,
+			   EM_PAGE_BYTES / sizeof(uint64_t));
+}
+
+static size_t bitmap_bytes(void)
+{
+	return slots.words_max * sizeof(uint64_t);
+}
+
 int em_slots_init(void)
 {
-	slots.used = em_sys_alloc(EM_SLOTS_MAX / 8);
+	slots.words_max = fitting_words();
+	slots.used = em_sys_alloc(bitmap_bytes());
 	return slots.used ? 0 : -ENOMEM;
+}
+
+void em_slots_fit_space(void)
+{
+	uint64_t have = slots.words_max;
+	uint64_t keep = em_max(fitting_words(), em_round_up(slots.words, EM_PAGE_BYTES /
+							    sizeof(uint64_t)));
+
+	if (keep >= have)
+		return;
+	slots.words_max = keep;
+	em_sys_dealloc((void *)&slots.used[keep], (have - keep) * sizeof(uint64_t));
+	if (slots.pinned)
+		em_sys_dealloc(&slots.pinned[keep], (have - keep) * sizeof(uint64_t));
 }
 
 uint64_t em_slots_used(void)
@@ -62,7 +94,8 @@ static bool grow(void)
 {
 	uint64_t have = slots.words * 64;
 	uint64_t want = em_min(have + em_max(EM_GROW_PAGES, em_round_up(have / 8, 64)),
-			       em_round_down(em_store_max_pages(), 64));
+			       em_min(em_round_down(em_store_max_pages(), 64),
+				      slots.words_max * 64));
 
 	if (want <= have || (slots.full_until_ns &&
 			     em_sys_now_ns() < slots.full_until_ns))
@@ -301,7 +334,7 @@ void em_slots_pin(uint64_t child)
 	slots.next_poll_ns = 0;
 	drop_dead_children();
 	if (!slots.pinned)
-		slots.pinned = em_sys_alloc(EM_SLOTS_MAX / 8);
+		slots.pinned = em_sys_alloc(bitmap_bytes());
 	g = used_now();
 	if (!slots.pinned || !g.map) {
 		abandon_all();

@@ -21,6 +21,8 @@
 #include "page.h"
 
 int em_slots_init(void);
+/* Gives back what rationed addresses have no room for. Reclaim lock. */
+void em_slots_fit_space(void);
 
 /*
  * Hands out up to want slots that follow each other; returns how many and the

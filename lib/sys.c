@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -535,9 +536,9 @@ void em_sys_inherit(void *p, size_t bytes, bool on)
 	CALL3(SYS_madvise, p, bytes, on ? MADV_DOFORK : MADV_DONTFORK);
 }
 
-int em_sys_reserve(uintptr_t addr, size_t bytes)
+int em_sys_map(uintptr_t addr, size_t bytes, int prot)
 {
-	long p = CALL6(SYS_mmap, addr, bytes, PROT_NONE,
+	long p = CALL6(SYS_mmap, addr, bytes, prot,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
 		       MAP_FIXED_NOREPLACE, -1, 0);
 
@@ -549,6 +550,54 @@ int em_sys_reserve(uintptr_t addr, size_t bytes)
 	}
 	CALL3(SYS_madvise, addr, bytes, MADV_NOHUGEPAGE);
 	return 0;
+}
+
+int em_sys_reserve(uintptr_t addr, size_t bytes)
+{
+	return em_sys_map(addr, bytes, PROT_NONE);
+}
+
+int em_sys_unmap(uintptr_t addr, size_t bytes)
+{
+	return (int)CALL2(SYS_munmap, addr, bytes);
+}
+
+static uint64_t soft_limit(int resource)
+{
+	struct rlimit lim;
+
+	return CALL4(SYS_prlimit64, 0, resource, 0, &lim) < 0 ||
+	       lim.rlim_cur == RLIM_INFINITY ? EM_SPACE_UNBOUND : lim.rlim_cur;
+}
+
+/* What memory can be promised at most, asked once. */
+static uint64_t promised_bytes(void)
+{
+	static _Atomic uint64_t known;
+	uint64_t bytes = atomic_load_explicit(&known, memory_order_relaxed);
+	struct sysinfo info;
+	char mode = '0';
+	long fd;
+
+	if (em_likely(bytes))
+		return bytes;
+	bytes = EM_SPACE_UNBOUND;
+	fd = CALL4(SYS_openat, AT_FDCWD, "/proc/sys/vm/overcommit_memory",
+		   O_RDONLY | O_CLOEXEC, 0);
+	if (fd >= 0) {
+		CALL3(SYS_read, fd, &mode, 1);
+		CALL1(SYS_close, fd);
+	}
+	if (mode == '2' && CALL1(SYS_sysinfo, &info) == 0)
+		bytes = (info.totalram + info.totalswap) * info.mem_unit;
+	atomic_store_explicit(&known, bytes, memory_order_relaxed);
+	return bytes;
+}
+
+uint64_t em_sys_space_bytes(void)
+{
+	return em_min(promised_bytes(),
+		      em_min(soft_limit(RLIMIT_AS), soft_limit(RLIMIT_DATA)));
 }
 
 int em_sys_protect(uintptr_t addr, size_t bytes, int prot)

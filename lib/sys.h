@@ -92,6 +92,16 @@ void em_sys_populate(const void *p, size_t bytes);
 /* Whether a child of fork gets this memory; off: nothing is there in the child. */
 void em_sys_inherit(void *p, size_t bytes, bool on);
 int em_sys_reserve(uintptr_t addr, size_t bytes); /* PROT_NONE, exactly there */
+/* Private anonymous memory, exactly there, where nothing is. */
+int em_sys_map(uintptr_t addr, size_t bytes, int prot);
+int em_sys_unmap(uintptr_t addr, size_t bytes);
+/*
+ * The bytes of addresses that RLIMIT_AS or RLIMIT_DATA allow the process, the
+ * smaller of the two; and where the kernel promises no more than there is
+ * (vm.overcommit_memory=2), not more than that.
+ */
+#define EM_SPACE_UNBOUND UINT64_MAX
+uint64_t em_sys_space_bytes(void);
 int em_sys_protect(uintptr_t addr, size_t bytes, int prot);
 int em_sys_discard(uintptr_t addr, size_t bytes); /* MADV_DONTNEED */
 int em_sys_unlock(uintptr_t addr, size_t bytes);  /* munlock */

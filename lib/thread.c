@@ -7,10 +7,14 @@
 #include <string.h>
 
 #define EM_THREADS_MAX 16384u
+/* Of rationed addresses, records may take this part; but so many there are. */
+#define EM_SPACE_PART 512u
+#define EM_THREADS_MIN 1024u
 #define EM_NAP_NS 100000u
 
 static struct {
 	struct em_thread *records;
+	uint32_t capacity;
 	_Atomic uint32_t used;    /* records below this were ever claimed */
 	_Atomic uint32_t live;
 	_Atomic uint32_t gate_shut;
@@ -19,10 +23,30 @@ static struct {
 
 EM_TLS struct em_thread *self;
 
+static uint32_t fitting(void)
+{
+	return (uint32_t)em_clamp(em_sys_space_bytes() / EM_SPACE_PART / sizeof(struct em_thread),
+				  EM_THREADS_MIN, EM_THREADS_MAX);
+}
+
 int em_threads_init(void)
 {
-	threads.records = em_sys_alloc(EM_THREADS_MAX * sizeof(struct em_thread));
+	threads.capacity = fitting();
+	threads.records = em_sys_alloc(threads.capacity * sizeof(struct em_thread));
 	return threads.records ? 0 : -ENOMEM;
+}
+
+void em_threads_fit_space(void)
+{
+	uint32_t have = threads.capacity;
+	uint32_t keep = (uint32_t)em_max(fitting(), atomic_load(&threads.used) +
+					 EM_THREADS_MIN);
+
+	if (keep >= have)
+		return;
+	threads.capacity = keep;
+	em_sys_dealloc(&threads.records[keep],
+		       (have - keep) * sizeof(struct em_thread));
 }
 
 static void adopt(struct em_thread *t)
@@ -45,14 +69,14 @@ static bool claim(uint32_t i, pid_t expected)
 /* Threads made by a bare clone(2) leave without saying so. */
 static struct em_thread *take_from_dead(void)
 {
-	for (uint32_t i = 0; i < EM_THREADS_MAX; i++) {
+	for (uint32_t i = 0; i < threads.capacity; i++) {
 		pid_t tid = atomic_load(&threads.records[i].tid);
 		if (!em_sys_thread_alive(tid) && claim(i, tid)) {
 			atomic_fetch_sub(&threads.live, 1);
 			return &threads.records[i];
 		}
 	}
-	em_panic("more than %u threads at once", EM_THREADS_MAX);
+	em_panic("more than %u threads at once", threads.capacity);
 }
 
 static struct em_thread *find_record(void)
@@ -63,10 +87,10 @@ static struct em_thread *find_record(void)
 		if (!atomic_load_explicit(&threads.records[i].tid,
 					  memory_order_relaxed) && claim(i, 0))
 			return &threads.records[i];
-	while ((used = atomic_fetch_add(&threads.used, 1)) < EM_THREADS_MAX)
+	while ((used = atomic_fetch_add(&threads.used, 1)) < threads.capacity)
 		if (claim(used, 0))
 			return &threads.records[used];
-	atomic_store(&threads.used, EM_THREADS_MAX);
+	atomic_store(&threads.used, threads.capacity);
 	return take_from_dead();
 }
 
@@ -87,7 +111,7 @@ struct em_thread *em_thread_of(pid_t tid)
 {
 	static _Atomic uint32_t hints[256];
 	_Atomic uint32_t *hint = &hints[(uint32_t)tid % EM_ARRAY_LEN(hints)];
-	uint32_t used = (uint32_t)em_min(atomic_load(&threads.used), EM_THREADS_MAX);
+	uint32_t used = (uint32_t)em_min(atomic_load(&threads.used), threads.capacity);
 	uint32_t at = atomic_load_explicit(hint, memory_order_relaxed);
 
 	for (uint32_t i = 0; i <= used; i++) {
@@ -115,7 +139,7 @@ void em_thread_leave(void)
 
 void em_threads_visit(void (*visit)(struct em_thread *t, void *arg), void *arg)
 {
-	uint32_t used = (uint32_t)em_min(atomic_load(&threads.used), EM_THREADS_MAX);
+	uint32_t used = (uint32_t)em_min(atomic_load(&threads.used), threads.capacity);
 
 	for (uint32_t i = 0; i < used; i++)
 		visit(&threads.records[i], arg);

@@ -63,6 +63,8 @@ struct em_thread {
 
 /* Reserves the records. 0 or -errno. */
 int em_threads_init(void);
+/* Gives back what rationed addresses (window.h) have no room for; as all such. */
+void em_threads_fit_space(void);
 /* In a forked child: only the caller is left. */
 void em_threads_forked(void);
 

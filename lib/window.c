@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 #include "window.h"
+#include "knobs.h"
 #include "shm.h"
 #include "sys.h"
 #include <errno.h>
+#include <sys/mman.h>
 
 #define EM_DUMPED_BLOCKS_MIN 64u
+/* A sparse window is so many times as large as all that may be in it. */
+#define EM_SPARSE_FACTOR 4u
+#define EM_SPARSE_MIN (1ul << 30)
+#define EM_PARTS 4
+
+size_t em_window_size;
+
+struct part {
+	uint64_t start, end;
+};
 
 static struct {
-	size_t bytes;
+	bool sparse;
 	unsigned int granule_shift;
 	int table_fd;
 	_Atomic uint64_t dumped_blocks;
 } window = { .table_fd = -1 };
 
-size_t em_window_bytes(void) { return window.bytes; }
+bool em_window_is_sparse(void) { return window.sparse; }
 unsigned int em_granule_shift(void) { return window.granule_shift; }
 
 static void describe_tables(void)
@@ -23,7 +35,7 @@ static void describe_tables(void)
 		.version = EM_SEGMENT_VERSION,
 		.granule_pages = 1u << window.granule_shift,
 		.window_base = EM_WINDOW_BASE,
-		.window_bytes = window.bytes,
+		.window_bytes = em_window_size,
 		.regions_off = EM_TABLE_REGIONS,
 		.blocks_off = EM_TABLE_BLOCKS,
 		.granules_off = EM_TABLE_GRANULES,
@@ -58,16 +70,63 @@ static void start_dump(void)
 	em_window_dump(em_table->block_count);
 }
 
-/* An address space limit (RLIMIT_AS) may leave room for a smaller one only. */
+/* ---- sizes ----------------------------------------------------------- */
+
+/* The parts of the tables that a window of this size needs, in order. */
+static void size_tables(size_t window_bytes, struct part parts[EM_PARTS])
+{
+	uint64_t pages = window_bytes >> EM_PAGE_SHIFT;
+	const uint64_t bytes[EM_PARTS][2] = {
+		{ 0, EM_TABLE_REGIONS + EM_REGIONS_MAX * sizeof(struct em_region) },
+		{ EM_TABLE_BLOCKS, pages / EM_BLOCK_PAGES * sizeof(uint32_t) },
+		{ EM_TABLE_GRANULES, (pages >> window.granule_shift) * sizeof(uint32_t) },
+		{ EM_TABLE_PAGES, pages * sizeof(em_word) },
+	};
+
+	for (int i = 0; i < EM_PARTS; i++)
+		parts[i] = (struct part){ bytes[i][0],
+			bytes[i][0] + em_round_up(bytes[i][1], EM_PAGE_BYTES) };
+}
+
+static int map_tables(int fd)
+{
+	struct part parts[EM_PARTS] = { { 0, EM_TABLE_BYTES } };
+	int ret = fd < 0 ? fd : 0;
+
+	if (window.sparse)
+		size_tables(em_window_size, parts);
+	for (int i = 0; i < (window.sparse ? EM_PARTS : 1) && ret == 0; i++)
+		ret = em_shm_map(fd, EM_TABLE_BASE + parts[i].start,
+				 parts[i].end - parts[i].start, parts[i].start);
+	return ret;
+}
+
+static size_t sparse_bytes(uint64_t space_bytes, size_t used_bytes)
+{
+	size_t bytes = EM_SPARSE_MIN;
+
+	while (bytes < EM_WINDOW_MAX && (bytes / EM_SPARSE_FACTOR < space_bytes ||
+					 bytes < used_bytes))
+		bytes *= 2;
+	return bytes;
+}
+
+/* A kernel with fewer addresses may leave room for a smaller one only. */
 static int reserve_window(void)
 {
+	uint64_t space = em_sys_space_bytes();
 	int ret = -ENOMEM;
 
+	window.sparse = space != EM_SPACE_UNBOUND;
+	if (window.sparse) {
+		em_window_size = sparse_bytes(space, 0);
+		return 0;
+	}
 	for (size_t bytes = EM_WINDOW_MAX; bytes >= EM_WINDOW_MIN; bytes /= 4) {
 		ret = em_sys_reserve(EM_WINDOW_BASE, bytes);
 		if (ret == 0) {
-			window.bytes = bytes;
-			return 0;
+			em_window_size = bytes;
+			return em_sys_uffd_register(EM_WINDOW_BASE, bytes);
 		}
 	}
 	return ret;
@@ -75,25 +134,64 @@ static int reserve_window(void)
 
 int em_window_init(unsigned int granule_pages)
 {
-	int ret = reserve_window();
+	int ret;
 
-	if (ret < 0)
-		return ret;
 	window.granule_shift = (unsigned int)__builtin_ctz(granule_pages);
-	ret = em_sys_uffd_register(EM_WINDOW_BASE, window.bytes);
+	ret = reserve_window();
 	if (ret == 0) {
 		window.table_fd = em_shm_create(EM_TABLE_NAME, EM_TABLE_BYTES);
-		ret = em_shm_map(window.table_fd, EM_TABLE_BASE, EM_TABLE_BYTES);
+		ret = map_tables(window.table_fd);
 	}
 	if (ret < 0) {
-		em_sys_dealloc((void *)EM_WINDOW_BASE, window.bytes);
-		window.bytes = 0;
+		if (em_window_size && !window.sparse)
+			em_sys_dealloc((void *)EM_WINDOW_BASE, em_window_size);
+		em_window_size = 0;
 		return ret;
 	}
 	describe_tables();
 	start_dump();
 	return 0;
 }
+
+int em_window_commit(uintptr_t addr, size_t bytes, int prot)
+{
+	int ret;
+
+	if (!window.sparse)
+		return prot == PROT_NONE ? 0 : em_sys_protect(addr, bytes, prot);
+	ret = em_sys_map(addr, bytes, prot);
+	if (ret == 0 && (ret = em_sys_uffd_register(addr, bytes)) < 0)
+		em_sys_dealloc((void *)addr, bytes);
+	return ret;
+}
+
+bool em_window_is_too_large(void)
+{
+	return em_window_size && !window.sparse && em_protects(EM_KNOB_SPACE) &&
+	       em_sys_space_bytes() != EM_SPACE_UNBOUND;
+}
+
+void em_window_make_sparse(size_t used_bytes)
+{
+	/* What was touched once may be in a list yet, though it is unmapped. */
+	size_t touched = em_table->block_count * EM_BLOCK_PAGES << EM_PAGE_SHIFT;
+	size_t bytes = sparse_bytes(em_sys_space_bytes(), em_max(used_bytes, touched));
+	struct part parts[EM_PARTS];
+
+	window.sparse = true;
+	if (bytes > em_window_size)
+		bytes = em_window_size;
+	em_sys_dealloc((void *)(EM_WINDOW_BASE + bytes), em_window_size - bytes);
+	em_window_size = bytes;
+	em_table->window_bytes = bytes;
+	size_tables(bytes, parts);
+	for (int i = 0; i < EM_PARTS; i++) {
+		uint64_t next = i + 1 < EM_PARTS ? parts[i + 1].start : EM_TABLE_BYTES;
+		em_sys_dealloc((void *)(EM_TABLE_BASE + parts[i].end), next - parts[i].end);
+	}
+}
+
+/* ---- fork ------------------------------------------------------------ */
 
 /* Writes [off, off + bytes) of the tables to the same place in a file. */
 static int copy_table(int to, uint64_t off, size_t bytes)
@@ -164,12 +262,27 @@ int em_window_copy(void)
 	return ret;
 }
 
-/* All of the window but the kernel's own mappings in it, which refuse. */
-static int register_ours(void)
+/* Region by region, the kernel's own left out: they refuse. */
+static int register_regions(void)
 {
-	uintptr_t at = EM_WINDOW_BASE, end = EM_WINDOW_BASE + window.bytes;
 	int ret = 0;
 
+	for (uint32_t i = 0; i < em_table->region_count && ret == 0; i++) {
+		const struct em_region *r = &em_regions[i];
+		if (r->source != EM_SOURCE_FOREIGN)
+			ret = em_sys_uffd_register(r->start, r->end - r->start);
+	}
+	return ret;
+}
+
+/* All of the window but the kernel's own mappings in it. */
+static int register_ours(void)
+{
+	uintptr_t at = EM_WINDOW_BASE, end = EM_WINDOW_BASE + em_window_size;
+	int ret = 0;
+
+	if (window.sparse)
+		return register_regions();
 	for (uint32_t i = 0; i < em_table->region_count && ret == 0; i++) {
 		const struct em_region *r = &em_regions[i];
 		if (r->source != EM_SOURCE_FOREIGN)
@@ -187,7 +300,7 @@ int em_window_forked(int copy)
 
 	em_sys_close(window.table_fd);
 	window.table_fd = copy;
-	ret = em_shm_map(copy, EM_TABLE_BASE, EM_TABLE_BYTES);
+	ret = map_tables(copy);
 	if (ret == 0)
 		start_dump();
 	/* All of it is looked at in a moment: map it in one go, if that works. */

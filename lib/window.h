@@ -4,15 +4,20 @@
  * the tables that describe it.
  *
  *   EM_TABLE_BASE   header | regions | blocks | granules | pages   (a memfd)
- *   EM_POLICY_BASE  what the eviction policy keeps for each granule
  *   EM_STUB_BASE    the page with the one system call instruction (net.c)
  *   EM_WINDOW_BASE  the window: up to 4 TiB, reserved, registered as a whole
  *
  * All bases are constants, so "is this address ours" is one subtraction and
- * one compare, and a page's word is found by arithmetic: no hash, no lock, no
+ * one compare with the window's size, and a page's word is found by arithmetic: no hash, no lock, no
  * load. They lie above the 46 bits that V8 draws its hints from, below the
  * 0x55.. where position-independent programs start and away from the shadow
  * ranges of the sanitizers. The price is that the window is not randomised.
+ *
+ * Where addresses are rationed (RLIMIT_AS, RLIMIT_DATA, at the start or later;
+ * vm.overcommit_memory=2) nothing is reserved: the window is *sparse*. What is mapped in it is mapped
+ * when it is asked for, so that the kernel counts what the program has and
+ * answers as it would have without us, and window and tables are no larger
+ * than the program could fill.
  *
  * The tables are shared memory, so that `extmem dump` reads them without
  * stopping the program; after a fork the child gets a copy of its own
@@ -25,7 +30,6 @@
 #include "segment.h"
 #include "util.h"
 
-#define EM_POLICY_BASE 0x460000000000ul
 #define EM_TABLE_BASE 0x470000000000ul
 #define EM_STUB_BASE 0x47fffffff000ul
 #define EM_WINDOW_BASE 0x480000000000ul
@@ -48,13 +52,30 @@ typedef _Atomic uint64_t em_word;
 #define em_pages ((em_word *)(EM_TABLE_BASE + EM_TABLE_PAGES))
 
 /* Bytes of the window in this process; 0 until em_window_init succeeded. */
-size_t em_window_bytes(void);
+extern size_t em_window_size __attribute__((visibility("hidden")));
+static inline size_t em_window_bytes(void) { return em_window_size; }
 
 /*
  * Reserves and registers the window and makes the tables. granule_pages: a
  * power of two, 1 to 64. Returns 0 or -errno; nothing is left behind then.
  */
 int em_window_init(unsigned int granule_pages);
+/* Nothing is reserved: addresses without a region are not mapped. */
+bool em_window_is_sparse(void);
+/*
+ * Whether addresses are rationed now while the window is reserved, and is to
+ * become sparse. A system call.
+ */
+bool em_window_is_too_large(void);
+/*
+ * Makes it sparse: used_bytes are kept, at least, and what lies above goes,
+ * with its part of the tables. The caller (region.c) unmaps the gaps below, and
+ * holds the MAP lock.
+ */
+void em_window_make_sparse(size_t used_bytes);
+/* Gives [addr, addr + bytes), which is no region's, a mapping. 0 or -errno. */
+int em_window_commit(uintptr_t addr, size_t bytes, int prot);
+
 /*
  * Before a fork, while nothing changes: a memory file with a copy of the
  * tables for the child. Its descriptor or -errno.
@@ -78,13 +99,13 @@ unsigned int em_granule_shift(void);
 
 static inline bool em_in_window(uintptr_t addr)
 {
-	return addr - EM_WINDOW_BASE < EM_WINDOW_MAX;
+	return addr - EM_WINDOW_BASE < em_window_size;
 }
 
 /* Whether any byte of [addr, addr + bytes) lies in the window. */
 static inline bool em_touches_window(uintptr_t addr, size_t bytes)
 {
-	return addr < EM_WINDOW_BASE + EM_WINDOW_MAX &&
+	return addr < EM_WINDOW_BASE + em_window_size &&
 	       bytes > 0 && addr + bytes - 1 >= EM_WINDOW_BASE;
 }
 

@@ -24,6 +24,7 @@
 #include "net_calls.h"
 #include "region.h"
 #include "sys.h"
+#include "window.h"
 #include <dirent.h>
 #define JEMALLOC_NO_RENAME
 #include <jemalloc/jemalloc.h>
@@ -134,6 +135,19 @@ static void extent_destroy(extent_hooks_t *hooks, void *addr, size_t size,
 	extent_dalloc(hooks, addr, size, committed, arena);
 }
 
+/*
+ * Where the kernel promises no more than there is (vm.overcommit_memory=2),
+ * what jemalloc had mapped before it got these hooks may not be touched yet.
+ */
+static bool extent_commit(extent_hooks_t *hooks, void *addr, size_t size,
+			  size_t offset, size_t length, unsigned arena)
+{
+	uintptr_t at = (uintptr_t)addr + offset;
+
+	(void)hooks; (void)size; (void)arena;
+	return !em_in_window(at) && em_sys_protect(at, length, PROT_READ | PROT_WRITE) < 0;
+}
+
 static bool extent_purge(extent_hooks_t *hooks, void *addr, size_t size,
 			 size_t offset, size_t length, unsigned arena)
 {
@@ -161,6 +175,7 @@ static extent_hooks_t window_hooks = {
 	.alloc = extent_alloc,
 	.dalloc = extent_dalloc,
 	.destroy = extent_destroy,
+	.commit = extent_commit,
 	.purge_forced = extent_purge,
 	.split = extent_split,
 	.merge = extent_merge,

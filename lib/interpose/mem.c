@@ -14,6 +14,7 @@
 #include "window.h"
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #define EM_LOW_MEMORY (1ul << 32)
@@ -28,8 +29,14 @@ static bool is_private_anonymous(int flags)
 static long kernel_mmap(uintptr_t addr, size_t bytes, int prot, int flags, int fd,
 			off_t offset)
 {
+	long p;
+
 	if (em_core_active())
 		em_count(&em_segment->unmanaged_maps, 1);
+	p = em_syscall(SYS_mmap, (long)addr, (long)bytes, prot, flags, fd, offset);
+	if (em_likely(p != -ENOMEM) || !em_window_is_too_large())
+		return p;
+	em_region_fit_space(); /* somebody has set a limit that our window is above */
 	return em_syscall(SYS_mmap, (long)addr, (long)bytes, prot, flags, fd, offset);
 }
 
@@ -72,7 +79,7 @@ long em_mem_mmap(uintptr_t addr, size_t bytes, int prot, int flags, int fd,
 		return kernel_mmap(addr, bytes, prot, flags, fd, offset);
 	ret = em_region_map(whole, whole >= (2u << 20) ? 2u << 20 : EM_PAGE_BYTES,
 			    prot, EM_SOURCE_MMAP, &at);
-	if (ret < 0) /* no room in the window: better unmanaged than not at all */
+	if (ret < 0) /* no room in the window, perhaps: the kernel may have some */
 		return kernel_mmap(addr, bytes, prot, flags, fd, offset);
 	em_reclaim_start_if_due();
 	if (flags & MAP_LOCKED)
@@ -252,6 +259,47 @@ EM_EXPORT int munlock(const void *addr, size_t bytes)
 	ret = covered ? em_syscall(SYS_munlock, (long)(ours ? start : a),
 				   (long)(ours ? covered : bytes), 0, 0, 0, 0) : 0;
 	return (int)em_errno_return(ret == 0 && covered < whole ? -ENOMEM : ret);
+}
+
+/* ---- rationed addresses ------------------------------------------------ */
+
+/*
+ * A limit that the program puts on itself: from now on the kernel must be able
+ * to count what there is. Another process that does it to us is noticed when a
+ * mapping fails, or at a fork.
+ */
+static int set_limit(pid_t pid, int resource, const struct rlimit *limit, struct rlimit *old)
+{
+	const long args[6] = { pid, resource, (long)limit, (long)old };
+	long ret = em_guard_call(SYS_prlimit64, args);
+
+	if (ret == 0 && limit && (resource == RLIMIT_AS || resource == RLIMIT_DATA) &&
+	    em_core_active())
+		em_region_fit_space();
+	return (int)em_errno_return(ret);
+}
+
+EM_EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit)
+{
+	return set_limit(0, (int)resource, limit, NULL);
+}
+
+EM_EXPORT int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *limit)
+{
+	return set_limit(0, (int)resource, (const struct rlimit *)limit, NULL);
+}
+
+EM_EXPORT int prlimit(pid_t pid, enum __rlimit_resource resource,
+		      const struct rlimit *limit, struct rlimit *old)
+{
+	return set_limit(pid, (int)resource, limit, old);
+}
+
+EM_EXPORT int prlimit64(pid_t pid, enum __rlimit_resource resource,
+			const struct rlimit64 *limit, struct rlimit64 *old)
+{
+	return set_limit(pid, (int)resource, (const struct rlimit *)limit,
+			 (struct rlimit *)old);
 }
 
 /* ---- gaps: to the kernel the whole window is mapped -------------------- */

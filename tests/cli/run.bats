@@ -10,6 +10,7 @@ setup() {
 
 teardown() {
 	[ -z "${group:-}" ] || rmdir "$group/below" "$group" 2>/dev/null || true
+	restore_overcommit
 	common_teardown
 }
 
@@ -219,14 +220,94 @@ refused() {
 	EXTMEM_LIBRARY="$scratch/a:b.so" refused 125 "space or colon" true
 }
 
-@test "an address space too small for the window: one line with the way out" {
+@test "an address space too small for anything: one line with the way out" {
 	status=0
-	output=$(ulimit -v 8000000 && "$EXTMEM" run --dry-run --swap "$scratch" true \
+	output=$(ulimit -v 40000 && "$EXTMEM" run --dry-run --swap "$scratch" true \
 		2>"$scratch/stderr") || status=$?
 	stderr=$(cat "$scratch/stderr")
 	expect_status 125
-	expect_line "limited to 7.6G (ulimit -v)"
+	expect_line "the address space is limited to 39.1M (ulimit -v)"
 	[[ $stderr == *"ulimit -v unlimited"* ]]
+	status=0
+	output=$(ulimit -d 40000 && "$EXTMEM" run --dry-run --swap "$scratch" true \
+		2>"$scratch/stderr") || status=$?
+	stderr=$(cat "$scratch/stderr")
+	expect_status 125
+	expect_line "the data segment is limited to 39.1M (ulimit -d)"
+}
+
+# rationed PYTHON: fits natively into the addresses that it is given, and what
+# does not is told so as natively; under extmem as well.
+rationed() {
+	local run
+
+	for run in '' "$EXTMEM run --limit 32M --swap $scratch --"; do
+		(ulimit "$1" 400000 && $run python3 -c '
+import sys
+pieces = [bytearray(1 << 20) for i in range(200)]
+for i, piece in enumerate(pieces):
+    piece[i] = 1
+try:
+    while True:
+        pieces.append(bytearray(1 << 20))
+except MemoryError:
+    del pieces[200:]
+assert all(sum(piece) == 1 for piece in pieces)
+print("as it should be")') >"$scratch/said" 2>"$scratch/stderr" 3>&-
+		[ "$(cat "$scratch/said")" = "as it should be" ]
+		[ ! -s "$scratch/stderr" ]
+	done
+}
+
+@test "a program under 'ulimit -v' is managed, and runs out where it should" {
+	need_paging
+	need_tool python3
+	rationed -v
+}
+
+@test "and so is one under 'ulimit -d'" {
+	need_paging
+	need_tool python3
+	rationed -d
+}
+
+@test "sort and xz under 'ulimit -v'" {
+	need_paging
+	seq 400000 | shuf --random-source=<(yes) >"$scratch/numbers"
+	(ulimit -v 2000000
+	"$EXTMEM" run --limit 32M --swap "$scratch" -- sort -n "$scratch/numbers" 3>&- |
+		cmp - <(seq 400000)
+	"$EXTMEM" run --limit 32M --swap "$scratch" -- xz -9 -k "$scratch/numbers" 3>&-)
+	xz -dc "$scratch/numbers.xz" | cmp - "$scratch/numbers"
+}
+
+# Many processes at once must not each ask for more than they will ever use.
+@test "a kernel that promises no more memory than there is" {
+	need_paging
+	need_root
+	need_tool python3
+	local vm=/proc/sys/vm
+	[ -w $vm/overcommit_memory ] || skip "overcommit cannot be changed here"
+	saved_overcommit=$(cat $vm/overcommit_memory) saved_ratio=$(cat $vm/overcommit_ratio)
+	echo 1000 >$vm/overcommit_ratio # others on the machine shall not notice
+	echo 2 >$vm/overcommit_memory
+	extmem run --limit 32M --swap "$scratch" -- python3 -c '
+def committed():
+    lines = dict(line.split(":") for line in open("/proc/self/status"))
+    return int(lines["VmData"].split()[0])
+assert committed() < 150000, committed()
+pieces = [bytearray(b"x" * (1 << 20)) for i in range(100)]
+assert all(piece.count(b"x") == 1 << 20 for piece in pieces)
+print("fine")'
+	restore_overcommit
+	expect_status 0
+	expect_output fine
+}
+
+restore_overcommit() {
+	[ -z "${saved_overcommit:-}" ] || echo "$saved_overcommit" >/proc/sys/vm/overcommit_memory
+	[ -z "${saved_ratio:-}" ] || echo "$saved_ratio" >/proc/sys/vm/overcommit_ratio
+	saved_overcommit='' saved_ratio=''
 }
 
 @test "a kernel or container without userfaultfd: one line with the way out" {

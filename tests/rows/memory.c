@@ -3,6 +3,7 @@
  * rows-memory: what programs do to their mappings while pages are away.
  */
 #include "row.h"
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -207,6 +208,84 @@ static void many(void)
 	ROW_CHECK(munmap(p, (size_t)COUNT * EACH * ROW_PAGE) == 0);
 }
 
+#define RATION (1ul << 30)
+
+static void *try_map(size_t bytes, int prot)
+{
+	return mmap(NULL, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+static void has_no_room(const void *p)
+{
+	ROW_CHECK(p == MAP_FAILED && errno == ENOMEM);
+}
+
+static void set_ration(int resource)
+{
+	struct rlimit ration = { RATION, RLIM_INFINITY };
+
+	ROW_CHECK(setrlimit((__rlimit_resource_t)resource, &ration) == 0);
+}
+
+static void *do_nothing(void *arg) { return arg; }
+
+/* A program that limits itself is told when there is no more, and not before. */
+static void rationed(void)
+{
+	unsigned char *p = away(BYTES, 1), *q;
+	unsigned char *large = try_map(RATION, PROT_NONE);
+	pthread_t thread;
+	int status;
+	pid_t pid;
+
+	ROW_CHECK(large != MAP_FAILED);
+	set_ration(RLIMIT_AS);
+	has_no_room(try_map(BYTES, PROT_READ | PROT_WRITE)); /* there is too much */
+	ROW_CHECK(munmap(large, RATION) == 0);
+	has_no_room(try_map(RATION, PROT_NONE));
+	has_no_room(mremap(p, BYTES, RATION, MREMAP_MAYMOVE));
+	ROW_CHECK(malloc(RATION) == NULL);
+	for (int round = 0; round < 20; round++) {
+		q = try_map(RATION / 2, PROT_READ | PROT_WRITE);
+		ROW_CHECK(q != MAP_FAILED);
+		row_fill(q + RATION / 4, BYTES, 2);
+		ROW_CHECK(munmap(q + ROW_PAGE, RATION / 4) == 0);
+		ROW_CHECK(q[RATION / 4 + ROW_PAGE] == row_byte(2, ROW_PAGE));
+		ROW_CHECK(munmap(q, RATION / 2) == 0); /* over a gap */
+	}
+	ROW_CHECK(pthread_create(&thread, NULL, do_nothing, NULL) == 0);
+	ROW_CHECK(pthread_join(thread, NULL) == 0);
+	row_verify(p, BYTES, 1);
+	row_push_out(p, BYTES);
+	pid = fork();
+	if (pid == 0) {
+		row_verify(p, BYTES, 1);
+		has_no_room(try_map(RATION, PROT_NONE));
+		_exit(7);
+	}
+	ROW_CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 7);
+	ROW_CHECK(mmap(p, BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		       -1, 0) == p);
+	is_zero(p, BYTES);
+}
+
+/* The same for what may be written. */
+static void rationed_data(void)
+{
+	unsigned char *p = away(BYTES, 1), *large;
+
+	set_ration(RLIMIT_DATA);
+	has_no_room(try_map(RATION, PROT_READ | PROT_WRITE));
+	large = try_map(RATION, PROT_NONE);
+	ROW_CHECK(large != MAP_FAILED);
+	ROW_CHECK(mprotect(large, RATION, PROT_READ | PROT_WRITE) < 0 && errno == ENOMEM);
+	ROW_CHECK(mprotect(large, RATION / 2, PROT_READ | PROT_WRITE) == 0);
+	row_fill(large, BYTES, 2);
+	row_push_out(large, BYTES);
+	row_verify(large, BYTES, 2);
+	row_verify(p, BYTES, 1);
+}
+
 static const struct row rows[] = {
 	{ "mremap", "memory", moved },
 	{ "map-over", "memory", mapped_over },
@@ -217,6 +296,8 @@ static const struct row rows[] = {
 	{ "mlock", "-", locked },
 	{ "advice", "advice", advised },
 	{ "many", "-", many },
+	{ "rationed", "space", rationed },
+	{ "rationed-data", "space", rationed_data },
 };
 
 int main(int argc, char **argv)

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # memcalls.sh [--seeds N] [--seed N] [--steps N]: random memory calls, natively
-# and under extmem by each way out: results, errors and contents must be the
-# same. The seed stands in the name of each test.
+# and under extmem by each way out, where addresses are rationed, and with
+# faults served by a thread: results, errors and contents must be the same. The
+# seed stands in the name of each test.
 
 set -u
 # shellcheck source=tests/lib/common.sh
@@ -19,7 +20,7 @@ while [ $# -gt 0 ]; do
 	--seeds) seeds=$2; shift 2 ;;
 	--seed) first=$2; seeds=1; shift 2 ;;
 	--steps) steps=$2; shift 2 ;;
-	--help) sed -n '4,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+	--help) sed -n '4,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
 	*) echo "memcalls.sh: unknown option '$1'" >&2; exit 2 ;;
 	esac
 done
@@ -29,14 +30,30 @@ swap=$scratch/swap
 mkdir -m 1777 "$swap"
 need_extmem
 
+ways=(copy move rationed)
+if [ "$(id -u)" -eq 0 ]; then # or whoever else may
+	ways+=(thread)
+fi
+declare -A settings=(
+	[copy]=eviction.way_out=copy
+	[move]=eviction.way_out=move
+	[rationed]=eviction.granule=16K
+	[thread]=faults.delivery=thread
+)
+
+# managed WAY SEED: the program under extmem, in one of these ways.
+managed() {
+	[ "$1" != rationed ] || ulimit -v 600000
+	exec timeout --kill-after=5 120 "$extmem" run --limit 16M --swap "$swap" \
+		--set "${settings[$1]}" -- "$memcalls" --seed "$2" --steps "$steps"
+}
+
 for ((seed = first; seed < first + seeds; seed++)); do
 	"$memcalls" --seed $seed --steps "$steps" >"$scratch/alone" ||
 		tap_bail "memcalls --seed $seed fails natively"
-	for way in copy move; do
+	for way in "${ways[@]}"; do
 		name="$steps memory calls, $way, seed $seed"
-		timeout --kill-after=5 120 "$extmem" run --limit 16M --swap "$swap" \
-			--set "eviction.way_out=$way" -- "$memcalls" --seed $seed \
-			--steps "$steps" >"$scratch/managed" 2>"$scratch/err"
+		(managed "$way" "$seed") >"$scratch/managed" 2>"$scratch/err"
 		status=$?
 		diff "$scratch/alone" "$scratch/managed" 2>&1 | head -n 6 >>"$scratch/err"
 		if [ $status -eq 0 ] && ! [ -s "$scratch/err" ]; then

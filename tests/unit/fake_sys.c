@@ -687,6 +687,21 @@ int em_sys_reserve(uintptr_t addr, size_t bytes)
 	return 0;
 }
 
+int em_sys_map(uintptr_t addr, size_t bytes, int prot)
+{
+	return em_sys_reserve(addr, bytes);
+}
+
+int em_sys_unmap(uintptr_t addr, size_t bytes)
+{
+	return em_sys_discard(addr, bytes);
+}
+
+uint64_t em_sys_space_bytes(void)
+{
+	return EM_SPACE_UNBOUND; /* a sparse window is for real kernels */
+}
+
 int em_sys_protect(uintptr_t addr, size_t bytes, int prot)
 {
 	pthread_mutex_lock(&lock);
