@@ -13,10 +13,33 @@
 /* A system call by number: >= 0 or -errno; never touches errno. */
 long em_syscall(long nr, long a, long b, long c, long d, long e, long f);
 
+/* Words below its return address: what a thread made by it finds on its stack. */
+#define EM_ARCH_SYSCALL_SAVED 1
+
 /* Where em_syscall jumps to, the code there, and its length in bytes. */
 extern const void *em_arch_stub;
 extern const char em_arch_stub_code[];
-#define EM_ARCH_STUB_BYTES 3
+#define EM_ARCH_STUB_BYTES 4
+/* Its unwind table, for __register_frame, and the address and bytes in that. */
+extern char em_arch_stub_frames[];
+extern uintptr_t em_arch_stub_frames_at[2];
+
+/* em_syscall for calls whose every nanosecond counts: arch.S says why. */
+static inline long em_arch_call(long nr, const long a[6])
+{
+	register long r10 __asm__("r10") = a[3];
+	register long r8 __asm__("r8") = a[4];
+	register long r9 __asm__("r9") = a[5];
+	long ret = nr;
+
+	__asm__ volatile("lea 1f(%%rip), %%rbx\n\t"
+			 "jmp *em_arch_stub(%%rip)\n"
+			 "1:"
+			 : "+a"(ret)
+			 : "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9)
+			 : "rbx", "rcx", "r11", "memory");
+	return ret;
+}
 /* The instruction pointer that the kernel sees during a call from a stub. */
 #define EM_ARCH_STUB_IP(stub) ((uintptr_t)(stub) + 2)
 

@@ -677,7 +677,7 @@ static int bring_in_page(uint64_t page, bool write)
 	return 0;
 }
 
-int em_fault_bring_in(uintptr_t addr, size_t bytes, bool write)
+EM_HOT int em_fault_bring_in(uintptr_t addr, size_t bytes, bool write)
 {
 	uint64_t end = em_page_of(addr + bytes - 1) + 1;
 	bool brought = false;

@@ -94,16 +94,20 @@ static struct em_thread *find_record(void)
 	return take_from_dead();
 }
 
-struct em_thread *em_thread_self(void)
+static __attribute__((noinline)) struct em_thread *introduce(void)
 {
-	if (em_unlikely(!self)) {
-		sigset_t old;
-		em_sys_block_signals(&old); /* two claims by one thread */
-		if (!self)
-			adopt(find_record());
-		em_sys_restore_signals(&old);
-	}
+	sigset_t old;
+
+	em_sys_block_signals(&old); /* two claims by one thread */
+	if (!self)
+		adopt(find_record());
+	em_sys_restore_signals(&old);
 	return self;
+}
+
+EM_HOT struct em_thread *em_thread_self(void)
+{
+	return em_likely(self != NULL) ? self : introduce();
 }
 
 /* A record that once was this thread's is looked at first. */
@@ -186,9 +190,8 @@ static bool is_dead(const struct em_thread *t, uintptr_t frame, uintptr_t now)
 	return rank == rank_now ? frame <= now : rank > rank_now;
 }
 
-uint32_t em_hazard_mark(uintptr_t frame)
+static inline uint32_t mark(struct em_thread *t, uintptr_t frame)
 {
-	struct em_thread *t = em_thread_self();
 	uint32_t n = atomic_load_explicit(&t->hazard_count, memory_order_relaxed);
 
 	if (em_unlikely(n)) {
@@ -204,9 +207,8 @@ uint32_t em_hazard_mark(uintptr_t frame)
  * the next entry. Until it is written reclaim may see what was there before,
  * which keeps too much for a moment.
  */
-void em_hazard_add(uintptr_t start, uintptr_t end, uintptr_t frame)
+static inline void add(struct em_thread *t, uintptr_t start, uintptr_t end, uintptr_t frame)
 {
-	struct em_thread *t = em_thread_self();
 	uint32_t n = atomic_load_explicit(&t->hazard_count, memory_order_relaxed);
 
 	if (em_likely(n < EM_HAZARDS)) {
@@ -222,7 +224,26 @@ void em_hazard_add(uintptr_t start, uintptr_t end, uintptr_t frame)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-void em_hazard_drop(uint32_t mark)
+EM_HOT uint32_t em_hazard_mark(uintptr_t frame)
+{
+	return mark(em_thread_self(), frame);
+}
+
+EM_HOT void em_hazard_add(uintptr_t start, uintptr_t end, uintptr_t frame)
+{
+	add(em_thread_self(), start, end, frame);
+}
+
+EM_HOT uint32_t em_hazard_one(uintptr_t start, uintptr_t end, uintptr_t frame)
+{
+	struct em_thread *t = em_thread_self();
+	uint32_t n = mark(t, frame);
+
+	add(t, start, end, frame);
+	return n;
+}
+
+EM_HOT void em_hazard_drop(uint32_t mark)
 {
 	if (em_likely(self != NULL))
 		atomic_store_explicit(&self->hazard_count, mark, memory_order_release);

@@ -95,6 +95,8 @@ void em_threads_visit(void (*visit)(struct em_thread *t, void *arg), void *arg);
 uint32_t em_hazard_mark(uintptr_t frame);
 void em_hazard_add(uintptr_t start, uintptr_t end, uintptr_t frame);
 void em_hazard_drop(uint32_t mark);
+/* em_hazard_mark and em_hazard_add in one, for the most frequent calls. EM_HANDLER */
+uint32_t em_hazard_one(uintptr_t start, uintptr_t end, uintptr_t frame);
 
 /*
  * Calls visit for all ranges in use by any thread, after a membarrier. For

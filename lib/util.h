@@ -21,6 +21,10 @@
 /* Thread-local storage that a signal handler may touch: never allocated late. */
 #define EM_TLS static __thread __attribute__((tls_model("initial-exec")))
 
+/* Lies together with its kind, in few pages: each costs after every system call
+ * where the kernel's page tables are its own. */
+#define EM_HOT __attribute__((hot))
+
 /* Visible to the program that libextmem is loaded into. */
 #define EM_EXPORT __attribute__((visibility("default")))
 

@@ -131,10 +131,10 @@ static void entry(void)
  */
 static long clone_to(char *stack_end, char *thread_pointer)
 {
-	uintptr_t *top = (uintptr_t *)stack_end - 2;
+	uintptr_t *top = (uintptr_t *)stack_end - 2 - EM_ARCH_SYSCALL_SAVED;
 
-	top[0] = (uintptr_t)entry;
-	top[1] = 0; /* nobody called it */
+	top[EM_ARCH_SYSCALL_SAVED] = (uintptr_t)entry;
+	top[EM_ARCH_SYSCALL_SAVED + 1] = 0; /* nobody called it */
 	return em_syscall(SYS_clone, CLONE_VM | CLONE_FILES | CLONE_SIGHAND |
 			  CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS,
 			  (long)top, 0, 0, (long)thread_pointer, 0);

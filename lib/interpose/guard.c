@@ -307,7 +307,7 @@ static long held_call(const struct em_call *c, long nr, const long args[6])
 	 * to clean it; process.c tries again should a string have left. */
 	if (nr == SYS_execve || nr == SYS_execveat)
 		em_hazard_drop(mark);
-	ret = em_syscall(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
+	ret = em_arch_call(nr, args);
 	em_hazard_drop(mark);
 	return ret;
 }
@@ -318,7 +318,7 @@ static long held_call(const struct em_call *c, long nr, const long args[6])
 static size_t piece_bytes(void)
 {
 	return em_clamp(em_round_down(em_core_config()->limit.value / 64, EM_PAGE_BYTES),
-			64u << 10, 4u << 20);
+			EM_SMALL_BYTES, 4u << 20);
 }
 
 /* How a transfer may be cut. */
@@ -584,7 +584,7 @@ static bool may_be_large(long nr, const long args[6])
 	case SYS_pwrite64:
 	case SYS_recvfrom:
 	case SYS_sendto:
-		return em_unlikely((size_t)args[2] > (64u << 10));
+		return em_unlikely((size_t)args[2] > EM_SMALL_BYTES);
 	case SYS_readv:
 	case SYS_writev:
 	case SYS_preadv:

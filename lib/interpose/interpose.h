@@ -55,6 +55,9 @@ bool em_start(void);
  * kept until it returns. Result or -errno, as the kernel gives it.
  */
 long em_guard_call(long nr, const long args[6]);
+/* A transfer of so many bytes is never cut, whatever the limit. */
+#define EM_SMALL_BYTES (64ul << 10)
+
 /* ---- net.c ----------------------------------------------------------- */
 
 /* Installs the stub page and the filter as the configuration says. */

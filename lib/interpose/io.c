@@ -5,12 +5,14 @@
  * guarded way without the detour of a trap.
  *
  * libc's functions are cancellation points. It makes them so by letting
- * pthread_cancel act at once while the call runs, and so do we: see cancellable().
+ * pthread_cancel act at once while the call runs, and so do we: see POINT.
  */
 #include "arch.h"
 #include "calls.h"
+#include "fault.h"
 #include "interpose.h"
 #include "knobs.h"
+#include "thread.h"
 #include "window.h"
 #include <fcntl.h>
 #include <limits.h>
@@ -19,6 +21,7 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/select.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -31,33 +34,94 @@
 #define GUARD(nr, a, b, c, d, e, f) \
 	em_errno_return(em_guard_call(nr, ARGS(a, b, c, d, e, f)))
 
+/*
+ * A call that is one. A thread that is cancelled here leaves its ranges published
+ * until it has ended (em_thread_leave). Nothing of ours can be half done then:
+ * whoever owns a page has all signals blocked.
+ */
+#define POINT(call) \
+	({ bool asynchronous_ = em_threads_made() && em_protects(EM_KNOB_CANCEL); \
+	   int type_; \
+	   long ret_; \
+	   if (asynchronous_) \
+		   pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type_); \
+	   ret_ = (call); \
+	   if (asynchronous_) \
+		   pthread_setcanceltype(type_, NULL); \
+	   em_errno_return(ret_); })
+
 #define GUARD_POINT(nr, a, b, c, d, e, f) \
-	em_errno_return(cancellable(nr, ARGS(a, b, c, d, e, f)))
+	POINT(em_guard_call(nr, ARGS(a, b, c, d, e, f)))
 
 /*
- * A thread that is cancelled here leaves its ranges published until it has
- * ended (em_thread_leave). Nothing of ours can be half done then: whoever owns a
- * page has all signals blocked.
+ * em_guard_call for the most frequent calls, in the wrapper itself: with one
+ * buffer of so many bytes, which the kernel writes or reads.
  */
-static long cancellable(long nr, const long args[6])
+static inline long buffer_call(long nr, const long args[6], const void *buf, size_t bytes,
+			       bool out)
 {
-	int type;
+	uintptr_t at = (uintptr_t)buf;
+	uint32_t mark;
 	long ret;
 
-	if (!em_threads_made() || !em_protects(EM_KNOB_CANCEL))
+	if (em_unlikely(bytes - 1 >= EM_SMALL_BYTES) || !em_protects(EM_KNOB_CALLS))
 		return em_guard_call(nr, args);
-	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-	ret = em_guard_call(nr, args);
-	pthread_setcanceltype(type, NULL);
+	mark = em_hazard_one(at, at + bytes, (uintptr_t)__builtin_frame_address(0));
+	em_fault_bring_in(at, bytes, out);
+	ret = em_arch_call(nr, args);
+	em_hazard_drop(mark);
 	return ret;
 }
+
+/* A vector that is looked through in no time. */
+static inline bool is_small(const struct iovec *v, size_t count)
+{
+	size_t left = EM_SMALL_BYTES;
+
+	if (count > 8 || !v || em_in_window((uintptr_t)v))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (v[i].iov_len > left)
+			return false;
+		left -= v[i].iov_len;
+	}
+	return true;
+}
+
+/* The same with a vector of buffers. */
+static inline long vector_call(long nr, const long args[6], const struct iovec *v,
+			       size_t count, bool out)
+{
+	uint32_t mark;
+	long ret;
+
+	if (em_unlikely(!is_small(v, count)) || !em_protects(EM_KNOB_CALLS))
+		return em_guard_call(nr, args);
+	mark = em_hazard_mark((uintptr_t)__builtin_frame_address(0));
+	for (size_t i = 0; i < count; i++) {
+		uintptr_t at = (uintptr_t)v[i].iov_base;
+		if (!em_in_window(at) || !v[i].iov_len)
+			continue;
+		em_hazard_add(at, at + v[i].iov_len, (uintptr_t)__builtin_frame_address(0));
+		em_fault_bring_in(at, v[i].iov_len, out);
+	}
+	ret = em_arch_call(nr, args);
+	em_hazard_drop(mark);
+	return ret;
+}
+
+#define BUFFER_POINT(buf, bytes, out, nr, a, b, c, d, e, f) \
+	POINT(buffer_call(nr, ARGS(a, b, c, d, e, f), buf, bytes, out))
+
+#define VECTOR_POINT(v, count, out, nr, a, b, c, d, e, f) \
+	POINT(vector_call(nr, ARGS(a, b, c, d, e, f), v, (size_t)(count), out))
 
 static inline bool managed(const void *buf)
 {
 	return em_in_window((uintptr_t)buf);
 }
 
-static bool vector_managed(const struct iovec *v, size_t count)
+EM_HOT static bool vector_managed(const struct iovec *v, size_t count)
 {
 	if (managed(v))
 		return true;
@@ -87,25 +151,34 @@ static bool messages_managed(const struct mmsghdr *m, unsigned int count)
 
 /* ---- one buffer -------------------------------------------------------- */
 
-EM_EXPORT ssize_t read(int fd, void *buf, size_t bytes)
+/* What may be signals is looked at. */
+static inline ssize_t have_read(int fd, void *buf, ssize_t bytes)
 {
-	if (em_likely(!managed(buf)))
-		return em_signals_have_read(fd, buf, EM_REAL(read)(fd, buf, bytes));
-	return em_signals_have_read(fd, buf, GUARD_POINT(SYS_read, fd, buf, bytes, 0, 0, 0));
+	if (em_likely(bytes % (ssize_t)sizeof(struct signalfd_siginfo)))
+		return bytes;
+	return em_signals_have_read(fd, buf, bytes);
 }
 
-EM_EXPORT ssize_t write(int fd, const void *buf, size_t bytes)
+EM_HOT EM_EXPORT ssize_t read(int fd, void *buf, size_t bytes)
+{
+	if (em_likely(!managed(buf)))
+		return have_read(fd, buf, EM_REAL(read)(fd, buf, bytes));
+	return have_read(fd, buf, BUFFER_POINT(buf, bytes, true, SYS_read, fd, buf, bytes,
+					       0, 0, 0));
+}
+
+EM_HOT EM_EXPORT ssize_t write(int fd, const void *buf, size_t bytes)
 {
 	if (em_likely(!managed(buf)))
 		return EM_REAL(write)(fd, buf, bytes);
-	return GUARD_POINT(SYS_write, fd, buf, bytes, 0, 0, 0);
+	return BUFFER_POINT(buf, bytes, false, SYS_write, fd, buf, bytes, 0, 0, 0);
 }
 
 EM_EXPORT ssize_t pread(int fd, void *buf, size_t bytes, off_t offset)
 {
 	if (em_likely(!managed(buf)))
 		return EM_REAL(pread)(fd, buf, bytes, offset);
-	return GUARD_POINT(SYS_pread64, fd, buf, bytes, offset, 0, 0);
+	return BUFFER_POINT(buf, bytes, true, SYS_pread64, fd, buf, bytes, offset, 0, 0);
 }
 
 EM_EXPORT ssize_t pread64(int fd, void *buf, size_t bytes, off64_t offset)
@@ -115,7 +188,7 @@ EM_EXPORT ssize_t pwrite(int fd, const void *buf, size_t bytes, off_t offset)
 {
 	if (em_likely(!managed(buf)))
 		return EM_REAL(pwrite)(fd, buf, bytes, offset);
-	return GUARD_POINT(SYS_pwrite64, fd, buf, bytes, offset, 0, 0);
+	return BUFFER_POINT(buf, bytes, false, SYS_pwrite64, fd, buf, bytes, offset, 0, 0);
 }
 
 EM_EXPORT ssize_t pwrite64(int fd, const void *buf, size_t bytes, off64_t offset)
@@ -137,25 +210,25 @@ EM_EXPORT ssize_t readlink(const char *restrict path, char *restrict buf, size_t
 
 /* ---- vectors ----------------------------------------------------------- */
 
-EM_EXPORT ssize_t readv(int fd, const struct iovec *v, int count)
+EM_HOT EM_EXPORT ssize_t readv(int fd, const struct iovec *v, int count)
 {
 	if (em_likely(!vector_managed(v, (size_t)count)))
 		return EM_REAL(readv)(fd, v, count);
-	return GUARD_POINT(SYS_readv, fd, v, count, 0, 0, 0);
+	return VECTOR_POINT(v, count, true, SYS_readv, fd, v, count, 0, 0, 0);
 }
 
-EM_EXPORT ssize_t writev(int fd, const struct iovec *v, int count)
+EM_HOT EM_EXPORT ssize_t writev(int fd, const struct iovec *v, int count)
 {
 	if (em_likely(!vector_managed(v, (size_t)count)))
 		return EM_REAL(writev)(fd, v, count);
-	return GUARD_POINT(SYS_writev, fd, v, count, 0, 0, 0);
+	return VECTOR_POINT(v, count, false, SYS_writev, fd, v, count, 0, 0, 0);
 }
 
 EM_EXPORT ssize_t preadv(int fd, const struct iovec *v, int count, off_t offset)
 {
 	if (em_likely(!vector_managed(v, (size_t)count)))
 		return EM_REAL(preadv)(fd, v, count, offset);
-	return GUARD_POINT(SYS_preadv, fd, v, count, offset, 0, 0);
+	return VECTOR_POINT(v, count, true, SYS_preadv, fd, v, count, offset, 0, 0);
 }
 
 EM_EXPORT ssize_t preadv64(int fd, const struct iovec *v, int count, off64_t offset)
@@ -165,7 +238,7 @@ EM_EXPORT ssize_t pwritev(int fd, const struct iovec *v, int count, off_t offset
 {
 	if (em_likely(!vector_managed(v, (size_t)count)))
 		return EM_REAL(pwritev)(fd, v, count, offset);
-	return GUARD_POINT(SYS_pwritev, fd, v, count, offset, 0, 0);
+	return VECTOR_POINT(v, count, false, SYS_pwritev, fd, v, count, offset, 0, 0);
 }
 
 EM_EXPORT ssize_t pwritev64(int fd, const struct iovec *v, int count, off64_t offset)
@@ -175,7 +248,7 @@ EM_EXPORT ssize_t preadv2(int fd, const struct iovec *v, int count, off_t offset
 {
 	if (em_likely(!vector_managed(v, (size_t)count)))
 		return EM_REAL(preadv2)(fd, v, count, offset, flags);
-	return GUARD_POINT(SYS_preadv2, fd, v, count, offset, 0, flags);
+	return VECTOR_POINT(v, count, true, SYS_preadv2, fd, v, count, offset, 0, flags);
 }
 
 EM_EXPORT ssize_t preadv64v2(int fd, const struct iovec *v, int count, off64_t offset,
@@ -185,7 +258,7 @@ EM_EXPORT ssize_t pwritev2(int fd, const struct iovec *v, int count, off_t offse
 {
 	if (em_likely(!vector_managed(v, (size_t)count)))
 		return EM_REAL(pwritev2)(fd, v, count, offset, flags);
-	return GUARD_POINT(SYS_pwritev2, fd, v, count, offset, 0, flags);
+	return VECTOR_POINT(v, count, false, SYS_pwritev2, fd, v, count, offset, 0, flags);
 }
 
 EM_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *v, int count, off64_t offset,
@@ -222,11 +295,11 @@ EM_EXPORT ssize_t recvfrom(int fd, void *restrict buf, size_t bytes, int flags,
 	return GUARD_POINT(SYS_recvfrom, fd, buf, bytes, flags, addr, length);
 }
 
-EM_EXPORT ssize_t recv(int fd, void *buf, size_t bytes, int flags)
+EM_HOT EM_EXPORT ssize_t recv(int fd, void *buf, size_t bytes, int flags)
 {
 	if (em_likely(!managed(buf)))
 		return EM_REAL(recv)(fd, buf, bytes, flags);
-	return GUARD_POINT(SYS_recvfrom, fd, buf, bytes, flags, 0, 0);
+	return BUFFER_POINT(buf, bytes, true, SYS_recvfrom, fd, buf, bytes, flags, 0, 0);
 }
 
 EM_EXPORT ssize_t sendto(int fd, const void *buf, size_t bytes, int flags,
@@ -237,11 +310,11 @@ EM_EXPORT ssize_t sendto(int fd, const void *buf, size_t bytes, int flags,
 	return GUARD_POINT(SYS_sendto, fd, buf, bytes, flags, addr, length);
 }
 
-EM_EXPORT ssize_t send(int fd, const void *buf, size_t bytes, int flags)
+EM_HOT EM_EXPORT ssize_t send(int fd, const void *buf, size_t bytes, int flags)
 {
 	if (em_likely(!managed(buf)))
 		return EM_REAL(send)(fd, buf, bytes, flags);
-	return GUARD_POINT(SYS_sendto, fd, buf, bytes, flags, 0, 0);
+	return BUFFER_POINT(buf, bytes, false, SYS_sendto, fd, buf, bytes, flags, 0, 0);
 }
 
 EM_EXPORT ssize_t recvmsg(int fd, struct msghdr *m, int flags)
@@ -275,18 +348,26 @@ EM_EXPORT int sendmmsg(int fd, struct mmsghdr *m, unsigned int count, int flags)
 
 /* ---- waiting ----------------------------------------------------------- */
 
-EM_EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
+/* Of an array; 0, which is no small buffer, when it is a large one. */
+static inline size_t vector_bytes(size_t count, size_t bytes)
+{
+	return count < 1024 ? count * bytes : 0;
+}
+
+EM_HOT EM_EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
 	if (em_likely(!managed(fds)))
 		return EM_REAL(poll)(fds, count, timeout);
-	return (int)GUARD_POINT(SYS_poll, fds, count, timeout, 0, 0, 0);
+	return (int)BUFFER_POINT(fds, vector_bytes(count, sizeof(*fds)), true, SYS_poll, fds, count,
+				 timeout, 0, 0, 0);
 }
 
-EM_EXPORT int epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
+EM_HOT EM_EXPORT int epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
 {
 	if (em_likely(!managed(events)))
 		return EM_REAL(epoll_wait)(fd, events, max, timeout);
-	return (int)GUARD_POINT(SYS_epoll_wait, fd, events, max, timeout, 0, 0);
+	return (int)BUFFER_POINT(events, vector_bytes((size_t)max, sizeof(*events)), true,
+				 SYS_epoll_wait, fd, events, max, timeout, 0, 0);
 }
 
 EM_EXPORT int epoll_ctl(int fd, int op, int target, struct epoll_event *event)
