@@ -196,6 +196,38 @@ EM_EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *r
 	return ret;
 }
 
+/* ---- cancellation ------------------------------------------------------ */
+
+/*
+ * A thread that is cancelled in a call is unwound from the stub on its page,
+ * which belongs to no object that unwinders know. libc loads libgcc_s to cancel
+ * a thread, and no earlier: so do we.
+ */
+static void describe_stub(void)
+{
+	void (*add)(void *) = (void (*)(void *))dlsym(RTLD_DEFAULT, "__register_frame");
+	void *library;
+
+	if (!add) {
+		library = dlopen("libgcc_s.so.1", RTLD_NOW);
+		add = library ? (void (*)(void *))dlsym(library, "__register_frame") : NULL;
+	}
+	if (!add)
+		return;
+	em_arch_stub_frames_at[0] = (uintptr_t)em_arch_stub;
+	em_arch_stub_frames_at[1] = EM_ARCH_STUB_BYTES;
+	add(em_arch_stub_frames);
+}
+
+EM_EXPORT int pthread_cancel(pthread_t thread)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	if (em_core_active() && em_protects(EM_KNOB_CANCEL))
+		pthread_once(&once, describe_stub);
+	return EM_REAL(pthread_cancel)(thread);
+}
+
 /* Who looks for their own stack finds the one that they gave. */
 EM_EXPORT int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
 {

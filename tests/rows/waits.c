@@ -68,6 +68,39 @@ static void cancel(void (*wait)(void))
 	row_push_out(buffer, BYTES); /* nobody holds it any more */
 }
 
+static int destroyed;
+
+static void destroy(const int *object)
+{
+	destroyed = *object;
+}
+
+/* As the destructors of C++: run by the unwinder, through every frame. */
+static void *wait_with_object(void *arg)
+{
+	int object __attribute__((cleanup(destroy))) = 5;
+
+	((void (*)(void))arg)();
+	return NULL;
+}
+
+static void cancel_with_object(void)
+{
+	void (*const waits[])(void) = { wait_in_wrapper, wait_inside_libc };
+
+	for (size_t i = 0; i < 2; i++) {
+		pthread_t thread;
+		void *result;
+		prepare();
+		destroyed = 0;
+		ROW_CHECK(pthread_create(&thread, NULL, wait_with_object, (void *)waits[i]) == 0);
+		usleep(300000);
+		ROW_CHECK(pthread_cancel(thread) == 0);
+		ROW_CHECK(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
+		ROW_CHECK(destroyed == 5);
+	}
+}
+
 static void cancel_wrapper(void) { cancel(wait_in_wrapper); }
 static void cancel_inside(void) { cancel(wait_inside_libc); }
 
@@ -196,6 +229,7 @@ static void many_waiters(void)
 static const struct row rows[] = {
 	{ "cancelled", "cancel", cancel_wrapper },
 	{ "cancelled-inside-libc", "-", cancel_inside },
+	{ "cancelled-with-object", "cancel", cancel_with_object },
 	{ "restarted", "calls", restarted },
 	{ "interrupted", "-", interrupted },
 	{ "jumped-out", "-", jumped_out },
