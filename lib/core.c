@@ -98,7 +98,7 @@ static void describe(const char *config_text)
 /*
  * Divides the limit: buffers first, the rest are credits.
  */
-static int divide_limit(const struct em_sys_features *features)
+static int divide_limit(const struct em_sys_features *features, em_spawn *spawn)
 {
 	uint64_t limit = core.cfg.limit.value >> EM_PAGE_SHIFT;
 	unsigned int granule = 1u << em_granule_shift();
@@ -112,7 +112,7 @@ static int divide_limit(const struct em_sys_features *features)
 			      by_move);
 	if (ret < 0)
 		return ret;
-	read_pages = em_fault_init(&core.cfg, limit);
+	read_pages = em_fault_init(&core.cfg, limit, spawn);
 	if (read_pages < 0)
 		return read_pages;
 	em_count(&em_segment->buffer_pages, (uint64_t)read_pages);
@@ -140,7 +140,7 @@ static int start_parts(const struct em_core_hooks *hooks)
 	    (ret = em_store_init(&core.cfg)) < 0 ||
 	    (ret = em_policy_init(core.cfg.algorithm,
 				  em_window_bytes() >> EM_PAGE_SHIFT >> em_granule_shift())) < 0 ||
-	    (ret = divide_limit(&features)) < 0)
+	    (ret = divide_limit(&features, hooks->delivery.spawn)) < 0)
 		return ret;
 	em_reclaim_init(&core.cfg, &features, em_delivery_by_thread(),
 			hooks->delivery.spawn);

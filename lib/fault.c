@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fault.h"
+#include "ahead.h"
 #include "credits.h"
 #include "log.h"
 #include "page.h"
@@ -17,6 +18,8 @@
 
 #define EM_RUN_MAX 64u
 #define EM_READERS 4u
+/* So many runs does a stream ask for beyond the one it reads itself. */
+#define EM_AHEAD_RUNS 1u
 /* The same thread faults this often on a page that is there: look closer. */
 #define EM_STALE_MAX 3u
 
@@ -50,9 +53,13 @@ struct run {
 	uint64_t words[EM_RUN_MAX]; /* as owned */
 	enum em_page_state from; /* UNTOUCHED, STANDBY or STORED, all of them */
 	bool write;
+	bool ahead;              /* nobody waits for it: it may fail */
 };
 
-int em_fault_init(const struct em_config *cfg, uint64_t limit_pages)
+static void fulfil(const struct em_wish *wish);
+
+int em_fault_init(const struct em_config *cfg, uint64_t limit_pages,
+		  int spawn(void (*body)(void)))
 {
 	uint64_t run = em_clamp(cfg->readahead_bytes >> EM_PAGE_SHIFT, 1, EM_RUN_MAX);
 
@@ -67,11 +74,13 @@ int em_fault_init(const struct em_config *cfg, uint64_t limit_pages)
 		return -ENOMEM;
 	/* Mapped once and for all: UFFDIO_COPY reads them without a fault. */
 	em_sys_populate(fault.zeros, run << EM_PAGE_SHIFT);
+	em_ahead_init(spawn, fulfil);
 	return (int)(fault.buffer_count * run);
 }
 
 void em_fault_forked(void)
 {
+	em_ahead_forked();
 	for (uint32_t i = 0; i < EM_READERS; i++)
 		atomic_store(&fault.busy[i], 0);
 }
@@ -88,6 +97,17 @@ static struct em_stream *oldest_stream(struct em_thread *t)
 	return s;
 }
 
+/* 1 or -1: the page continues the stream upwards or downwards; else 0. */
+static int continues_stream(const struct em_stream *s, uint64_t page)
+{
+	if (!s->run_pages)
+		return 0;
+	/* What was asked for may have come in whole, in part, or not at all. */
+	if (page - s->above <= (s->step > 0 ? s->ahead : 0))
+		return 1;
+	return s->below - page <= (s->step < 0 ? s->ahead : 0) ? -1 : 0;
+}
+
 /*
  * The stream that a fault on this page continues, upwards or downwards, with
  * twice its window; or a new one, with a window of one page.
@@ -96,14 +116,14 @@ static struct em_stream *find_stream(const struct parties *by, uint64_t page)
 {
 	struct em_thread *t = by->client ? by->client : by->self;
 	struct em_stream *s = NULL;
+	int step = 0;
 
 	t->fault_clock++;
-	for (int i = 0; i < EM_STREAMS && !s; i++)
-		if (t->streams[i].run_pages && (t->streams[i].above == page ||
-						t->streams[i].below == page))
-			s = &t->streams[i];
-	if (s) {
-		int step = s->above == page ? 1 : -1;
+	for (int i = 0; i < EM_STREAMS && !step; i++) {
+		s = &t->streams[i];
+		step = continues_stream(s, page);
+	}
+	if (step) {
 		s->run_pages = s->step == -step ? 1 : /* it turned round */
 			(uint32_t)em_min(s->run_pages * 2, fault.run_pages);
 		s->step = (int8_t)step;
@@ -112,6 +132,7 @@ static struct em_stream *find_stream(const struct parties *by, uint64_t page)
 		s->run_pages = 1;
 		s->step = 0;
 	}
+	s->ahead = 0;
 	s->used = t->fault_clock;
 	return s;
 }
@@ -121,6 +142,15 @@ static void advance(struct em_stream *s, uint64_t first, uint32_t count)
 {
 	s->above = first + count;
 	s->below = first - 1;
+}
+
+/* Of any number, also one that is no page of the window. */
+static enum em_page_state state_of(uint64_t page)
+{
+	if (page >= em_window_bytes() >> EM_PAGE_SHIFT ||
+	    em_block_is_virgin(em_block_of_page(page)))
+		return EM_PAGE_UNTOUCHED;
+	return EM_WORD_STATE(em_page_load(page));
 }
 
 static uint32_t count_touched(uint64_t page, int step)
@@ -295,8 +325,9 @@ static const void *read_run(struct run *r, int *buffer)
 	}
 	if (ret == 0)
 		return to;
-	em_log("page %lx cannot be read back from the store (error %d)",
-	       (unsigned long)em_page_addr(r->first), -ret);
+	if (!r->ahead)
+		em_log("page %lx cannot be read back from the store (error %d)",
+		       (unsigned long)em_page_addr(r->first), -ret);
 	return NULL;
 }
 
@@ -424,6 +455,8 @@ static enum em_fault_outcome load_owned(struct run *r)
 			em_log_once("the kernel has no memory for a page");
 		else if (ret < 0)
 			em_panic("UFFDIO_COPY: error %d", -ret);
+	} else if (r->ahead) {
+		cut(r, 0);
 	} else {
 		lose_page(r);
 		outcome = EM_FAULT_FAILED;
@@ -439,32 +472,52 @@ static void count_run(const struct run *r)
 
 	if (r->from == EM_PAGE_UNTOUCHED)
 		em_count(&c->pages_zeroed, r->count);
-	else if (r->from == EM_PAGE_STORED && r->count > 1)
-		em_count(&c->pages_readahead, r->count - 1);
+	else if (r->from == EM_PAGE_STORED && r->count)
+		em_count(&c->pages_readahead, r->ahead ? r->count : r->count - 1);
 }
 
 /* ---- the cases of a fault -------------------------------------------- */
 
-/*
- * How many credits a run may take: when they are scarce, half of what is left.
- * 0 when a fork must be over first.
- */
+/* Credits for pages that nobody waits for: when scarce, half of what is left. */
+static uint32_t take_spare_credits(uint32_t want)
+{
+	int64_t left = em_credits_free();
+
+	if (left <= 1)
+		return 0;
+	return em_credits_take((uint32_t)em_min(want, em_credits_below_low()
+						? (uint64_t)left / 2 : want));
+}
+
+/* How many credits a run may take. 0 when a fork must be over first. */
 static uint32_t take_credits(const struct em_thread *client, uint32_t want)
 {
 	uint32_t got = em_credits_take(1);
-	int64_t left;
 
 	if (!got) {
 		if (!em_reclaim_need_credit(client))
 			return 0;
 		got = 1;
 	}
-	left = em_credits_free();
-	if (want > 1 && left > 1)
-		got += em_credits_take((uint32_t)em_min(want - 1, em_credits_below_low()
-							? (uint64_t)left / 2 : want));
+	if (want > 1)
+		got += take_spare_credits(want - 1);
 	em_reclaim_kick();
 	return got;
+}
+
+/*
+ * A stream of stored pages whose window is full goes on with the next run by
+ * the read-ahead thread, while its own thread reads this one.
+ */
+static void ask_ahead(const struct run *r, struct em_stream *s)
+{
+	uint64_t next = s->step < 0 ? r->first - 1 : r->first + r->count;
+
+	if (r->from != EM_PAGE_STORED || s->run_pages < fault.run_pages ||
+	    fault.buffer_count < 2 || state_of(next) != EM_PAGE_STORED)
+		return;
+	s->ahead = fault.run_pages * EM_AHEAD_RUNS;
+	em_ahead_ask(&(struct em_wish){ next, s->ahead, s->step, r->write });
 }
 
 /* False when a fork has closed the gate, and its thread may be waiting for us. */
@@ -496,6 +549,8 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 	}
 	owned = own_run(&r, w, course);
 	if (owned) {
+		if (stream)
+			ask_ahead(&r, stream);
 		outcome = load_owned(&r);
 		tell_policy(&r);
 	}
@@ -507,6 +562,44 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 	if (stream)
 		advance(stream, r.first, (uint32_t)em_max(r.count, 1));
 	return outcome;
+}
+
+/*
+ * One run of a wish; how many pages it became. Nothing here waits: neither for
+ * a credit, nor for a fork, nor for who owns a page.
+ */
+static uint32_t load_ahead(uint64_t page, const struct em_wish *wish, uint32_t pages)
+{
+	struct run r = { .self = em_thread_self(), .wanted = page, .first = page,
+			 .write = wish->write, .ahead = true };
+	enum em_page_state state = state_of(page);
+
+	if (state != EM_PAGE_STORED && state != EM_PAGE_STANDBY)
+		return 0;
+	r.spare = take_spare_credits(pages);
+	if (r.spare && em_gate_try_enter(r.self, NULL)) {
+		uint64_t w = em_page_load(page);
+		if (EM_WORD_STATE(w) == state &&
+		    own_run(&r, w, (struct course){ pages, wish->step })) {
+			load_owned(&r);
+			tell_policy(&r);
+			count_run(&r);
+		}
+		em_gate_leave(r.self);
+	}
+	em_credits_give(r.spare);
+	return r.count;
+}
+
+static void fulfil(const struct em_wish *wish)
+{
+	uint64_t page = wish->page;
+	uint32_t left = wish->pages, n;
+
+	while (left && (n = load_ahead(page, wish, left)) > 0) {
+		left -= n;
+		page += (uint64_t)((int64_t)n * wish->step);
+	}
 }
 
 static void lift_protection(uint64_t page, uint32_t count)

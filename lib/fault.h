@@ -31,8 +31,12 @@ enum em_fault_outcome {
 	EM_FAULT_LATER,    /* only for em_fault_serve(): a fork is under way */
 };
 
-/* Sets up read buffers; returns how many pages of memory they are, or -errno. */
-int em_fault_init(const struct em_config *cfg, uint64_t limit_pages);
+/*
+ * Sets up read buffers; returns how many pages of memory they are, or -errno.
+ * spawn starts the thread that reads ahead (ahead.h).
+ */
+int em_fault_init(const struct em_config *cfg, uint64_t limit_pages,
+		  int spawn(void (*body)(void)));
 /* After fork: nobody is reading. */
 void em_fault_forked(void);
 

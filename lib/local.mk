@@ -10,6 +10,7 @@ lib_libconf_a_CFLAGS = $(AM_CFLAGS) $(EM_SANITIZE) $(LIBYAML_CFLAGS)
 # Everything but the seam to the kernel (sys.c) and libc's names (interpose/):
 # the unit tests link it with a fake kernel.
 extmem_core_sources = \
+	lib/ahead.c lib/ahead.h \
 	lib/arch.S lib/arch.h \
 	lib/config.c lib/config.h \
 	lib/core.c lib/core.h \
@@ -88,6 +89,7 @@ nodist_pkgconfig_DATA = lib/libextmem.pc
 
 # What may run in a signal handler: tests/check-handler-symbols looks at these.
 extmem_handler_objects = \
+	lib/.libs/libextmem_la-ahead.o \
 	lib/.libs/libextmem_la-credits.o \
 	lib/.libs/libextmem_la-delivery.o \
 	lib/.libs/libextmem_la-fault.o \

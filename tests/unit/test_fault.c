@@ -3,6 +3,7 @@
  * Pages in: first touches, standby, the store, clean pages, read-ahead, and
  * what happens when contents cannot be had.
  */
+#include "ahead.h"
 #include "world.h"
 
 #include <errno.h>
@@ -402,8 +403,132 @@ static void kernel_errors(const void *arg)
 	is_int(em_slots_used(), 0, "and every slot");
 }
 
+/* ---- ahead of a stream ----------------------------------------------- */
+
+#define RUN 4u /* pages of 16K */
+
+static const char *const streams = "prefetch.readahead=16K\neviction.granule=16K";
+
+/* Whether pages [from, from + n) become resident without being touched. */
+static bool comes_in(uintptr_t addr, size_t from, size_t n)
+{
+	for (int i = 0; i < 2000; i++) {
+		if (count_state(addr + from * PAGE, n, EM_PAGE_RESIDENT) == n)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+static uint64_t majors(void)
+{
+	return report_now().faults[EM_FAULT_MAJOR];
+}
+
+/*
+ * Walks over pages in the store; each fault once the window is full must bring
+ * the run after its own, too. step: 1 or -1; returns how many faults did.
+ */
+static size_t walk(uintptr_t addr, size_t pages, int step, uint64_t version)
+{
+	size_t came = 0;
+
+	for (size_t i = 0; i < pages; i++) {
+		size_t page = step > 0 ? i : pages - 1 - i;
+		uint64_t before = majors();
+		bool good = version ? put_page(addr, page, version) == FAKE_FINE
+				    : has_page(addr, page, 1);
+		ok(good, "page %zu is right", page);
+		if (majors() == before || i < 4 * RUN || i + 2 * RUN > pages)
+			continue;
+		bool in = comes_in(addr, step > 0 ? page + RUN : page + 1 - 2 * RUN, RUN);
+		ok(in, "a fault on page %zu brings the next run", page);
+		came += in;
+	}
+	usleep(20000); /* the last wish is over, or in vain */
+	return came;
+}
+
+static void ahead_of_streams(const void *arg)
+{
+	int step = *(const int *)arg;
+
+	start_world(spawn_thread, streams);
+	uintptr_t addr = map_pages(128);
+	fill_pages(addr, 0, 128, 1);
+	evict_all();
+	empty_standby();
+	ok(walk(addr, 128, step, 0) > 8, "reading: every second run comes by itself");
+	ok(majors() < 128 / RUN, "so there are fewer faults than runs");
+	is_int(count_clean(addr, 128), 128, "what was read ahead is clean");
+	check_balance(addr, 128, "ahead, reading");
+
+	evict_all();
+	empty_standby();
+	ok(walk(addr, 128, step, 2) > 8, "writing: the same");
+	is_int(count_clean(addr, 128), 0, "but ready to be written to");
+	is_int(em_slots_used(), 0, "without slots");
+	is_int(count_good(addr, 0, 128, 2), 128, "and right");
+	check_balance(addr, 128, "ahead, writing");
+}
+
+/* A wish costs nothing where it cannot be had. */
+static void vain_wishes(const void *arg)
+{
+	(void)arg;
+	start_world(spawn_thread, streams);
+	uintptr_t addr = map_pages(32);
+	uint64_t first = em_page_of(addr);
+	fill_pages(addr, 0, 16, 1);
+	evict_all();
+	empty_standby();
+
+	fake.read_error = -EIO;
+	fake.reads_to_fail = 2;
+	em_ahead_ask(&(struct em_wish){ first, RUN, 1, false });
+	for (int i = 0; i < 2000 && fake.reads_to_fail; i++)
+		usleep(1000);
+	is_int(fake.reads_to_fail, 0, "what was asked for is read, in vain");
+	em_ahead_ask(&(struct em_wish){ first + 4, RUN, 1, false });
+	ok(comes_in(addr, 4, RUN), "the next wish is fulfilled");
+	is_int(count_state(addr, 4, EM_PAGE_STORED), 4, "the pages of the first are where they were");
+	is_int(count_good(addr, 0, 16, 1), 16, "and not lost");
+
+	em_ahead_ask(&(struct em_wish){ first + 16, RUN, 1, false });
+	em_ahead_ask(&(struct em_wish){ first + 40, RUN, 1, false });
+	em_ahead_ask(&(struct em_wish){ first, RUN, -1, false });
+	em_ahead_ask(&(struct em_wish){ em_window_bytes() / PAGE, RUN, 1, false });
+	usleep(20000); /* they are over before the pages leave */
+	evict_all();
+	empty_standby();
+	em_ahead_ask(&(struct em_wish){ first + 12, RUN, 1, false });
+	ok(comes_in(addr, 12, RUN), "wishes after those are fulfilled");
+	is_int(fake.mapped, RUN, "untouched, unmapped and impossible pages stay away");
+	check_balance(addr, 32, "vain wishes");
+}
+
+static int spawn_refused(void (*body)(void))
+{
+	(void)body;
+	return -EAGAIN;
+}
+
+static void ahead_refused(const void *arg)
+{
+	(void)arg;
+	start_world(spawn_refused, streams);
+	uintptr_t addr = map_pages(128);
+	fill_pages(addr, 0, 128, 1);
+	evict_all();
+	empty_standby();
+	is_int(count_good(addr, 0, 128, 1), 128, "without a thread each reads for itself");
+	ok(majors() >= 128 / RUN, "run by run");
+	check_balance(addr, 128, "no read-ahead thread");
+}
+
 int main(void)
 {
+	static const int up = 1, down = -1;
 	static const char *const move = "prefetch.readahead=0\neviction.granule=4K\n"
 					"eviction.way_out=move";
 
@@ -424,5 +549,9 @@ int main(void)
 	in_child("bring in", bring_in, NULL);
 	in_child("bring in during a change", bring_in_during_change, NULL);
 	in_child("kernel errors", kernel_errors, NULL);
+	in_child("ahead of a stream upwards", ahead_of_streams, &up);
+	in_child("ahead of a stream downwards", ahead_of_streams, &down);
+	in_child("vain wishes", vain_wishes, NULL);
+	in_child("no read-ahead thread", ahead_refused, NULL);
 	return done_testing();
 }

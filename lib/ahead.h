@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ahead: the part of a stream that is read before it is touched.
+ *
+ * A thread that walks through stored memory reads one run itself and asks for
+ * the next one here; a thread of the library's own reads and maps that in the
+ * meantime. What is asked for is a hint: it may be done late or not at all,
+ * and the fault that comes then does the work.
+ *
+ * The thread starts with the first wish, so a program without streams never
+ * has it, and sleeps when there is nothing to do.
+ */
+#ifndef EM_AHEAD_H
+#define EM_AHEAD_H
+
+#include "util.h"
+
+/* Pages from `page` on, upwards (step 1) or downwards (step -1). */
+struct em_wish {
+	uint64_t page;
+	uint32_t pages;
+	int step;
+	bool write; /* it will be written to */
+};
+
+/*
+ * fulfil is called in the thread of our own, signals blocked; spawn starts it
+ * (worker.h: em_worker_start()).
+ */
+void em_ahead_init(int spawn(void (*body)(void)), void fulfil(const struct em_wish *w));
+/* In a forked child: no thread yet, and nothing wished for. */
+void em_ahead_forked(void);
+/* Asks; forgotten when there are too many wishes already. EM_HANDLER */
+void em_ahead_ask(const struct em_wish *w);
+
+#endif
