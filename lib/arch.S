@@ -47,6 +47,8 @@ em_arch_stub_code:
 	.cfi_register %rip, %rbx
 	syscall
 	jmp	*%rbx
+	syscall			/* EM_ARCH_STUB_CALL */
+	jmp	*%rbx
 	.cfi_endproc
 	.size	em_arch_stub_code, . - em_arch_stub_code
 
@@ -149,5 +151,11 @@ em_arch_stub_frames_at:
 em_arch_stub:
 	.quad	em_arch_stub_code
 	.size	em_arch_stub, 8
+	.globl	em_arch_stub_call
+	.hidden	em_arch_stub_call
+	.type	em_arch_stub_call, @object
+em_arch_stub_call:
+	.quad	em_arch_stub_code + 4
+	.size	em_arch_stub_call, 8
 
 	.section .note.GNU-stack, "", @progbits

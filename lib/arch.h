@@ -16,15 +16,23 @@ long em_syscall(long nr, long a, long b, long c, long d, long e, long f);
 /* Words below its return address: what a thread made by it finds on its stack. */
 #define EM_ARCH_SYSCALL_SAVED 1
 
-/* Where em_syscall jumps to, the code there, and its length in bytes. */
-extern const void *em_arch_stub;
+/*
+ * Where em_syscall jumps to, the code there, and its length in bytes; and where
+ * em_arch_call does: the same again, EM_ARCH_STUB_CALL bytes on, so that filters
+ * can tell the library's own calls from those it makes for the program.
+ */
+extern const void *em_arch_stub, *em_arch_stub_call;
 extern const char em_arch_stub_code[];
-#define EM_ARCH_STUB_BYTES 4
+#define EM_ARCH_STUB_BYTES 8
+#define EM_ARCH_STUB_CALL 4
 /* Its unwind table, for __register_frame, and the address and bytes in that. */
 extern char em_arch_stub_frames[];
 extern uintptr_t em_arch_stub_frames_at[2];
 
-/* em_syscall for calls whose every nanosecond counts: arch.S says why. */
+/*
+ * A call of the program's, which a filter of its own may judge; and one whose
+ * every nanosecond counts: arch.S says why.
+ */
 static inline long em_arch_call(long nr, const long a[6])
 {
 	register long r10 __asm__("r10") = a[3];
@@ -33,7 +41,7 @@ static inline long em_arch_call(long nr, const long a[6])
 	long ret = nr;
 
 	__asm__ volatile("lea 1f(%%rip), %%rbx\n\t"
-			 "jmp *em_arch_stub(%%rip)\n"
+			 "jmp *em_arch_stub_call(%%rip)\n"
 			 "1:"
 			 : "+a"(ret)
 			 : "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9)

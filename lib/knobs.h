@@ -18,6 +18,7 @@
 	X(CALLS, "calls")  /* buffers of system calls brought in and kept */ \
 	X(CANCEL, "cancel") /* wrapped calls are cancellation points */ \
 	X(NET, "net")      /* calls that libc makes inside itself */ \
+	X(SANDBOX, "sandbox") /* filters of the program's spare our own calls */ \
 	X(MASKS, "masks")  /* SIGBUS and SIGSYS kept out of signal masks */ \
 	X(LIBC, "libc")    /* what libc touches with signals blocked stays out */ \
 	X(STACKS, "stacks") /* signal frames and thread descriptors stay out */ \

@@ -63,6 +63,7 @@ lib_libextmem_la_SOURCES = $(extmem_core_sources) \
 	lib/interpose/net.c \
 	lib/interpose/net_calls.h \
 	lib/interpose/process.c \
+	lib/interpose/sandbox.c \
 	lib/interpose/signal.c lib/interpose/relay.c lib/interpose/relay.h lib/interpose/handler.S \
 	lib/interpose/syscall.S \
 	lib/interpose/threads.c

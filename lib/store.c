@@ -47,6 +47,11 @@ int em_store_ensure_open(void)
 	return store.open_error;
 }
 
+void em_store_synchronous(void)
+{
+	store.ops->synchronous();
+}
+
 void em_store_keep(uint64_t keep)
 {
 	for (unsigned int n = 0; n < EM_SLOT_FILES; n++)

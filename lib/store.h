@@ -57,6 +57,8 @@ struct em_store_ops {
 	 * has been emptied.
 	 */
 	void (*forked)(unsigned int own, uint64_t keep);
+	/* Nothing is under way, and from now on all writes are made at once. */
+	void (*synchronous)(void);
 };
 
 /* "file"; NULL when there is none of that name. */
@@ -77,6 +79,8 @@ int em_store_forked(uint64_t keep, int watched);
 void em_store_keep(uint64_t keep);
 /* Opens the store if that has not been done. Reclaim lock. 0 or -errno. */
 int em_store_ensure_open(void);
+/* No write is under way: from now on each is made at once. Reclaim lock. */
+void em_store_synchronous(void);
 
 /* EM_HANDLER EM_BLOCKS. All pages lie in one file, slots one after the other. */
 int em_store_read(em_slot slot, void *buf, size_t count);

@@ -169,6 +169,8 @@ int em_sys_place_stub(uintptr_t addr)
 	int ret = em_sys_protect((uintptr_t)p, EM_PAGE_BYTES, PROT_READ | PROT_EXEC);
 	if (ret == 0)
 		em_arch_stub = (const void *)p;
+	if (ret == 0)
+		em_arch_stub_call = (const char *)p + EM_ARCH_STUB_CALL;
 	return ret;
 }
 

@@ -4,7 +4,7 @@
  * the tables that describe it.
  *
  *   EM_TABLE_BASE   header | regions | blocks | granules | pages   (a memfd)
- *   EM_STUB_BASE    the page with the one system call instruction (net.c)
+ *   EM_STUB_BASE    the page with our system call instructions (net.c)
  *   EM_WINDOW_BASE  the window: up to 4 TiB, reserved, registered as a whole
  *
  * All bases are constants, so "is this address ours" is one subtraction and

@@ -168,7 +168,7 @@ tests_rows_libextmem_knobs_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
 	-rpath $(abs_top_builddir)/tests/rows -Wl,-z,nodelete $(extmem_archives)
 
 row_programs = tests/rows/rows-calls tests/rows/rows-signals tests/rows/rows-ours tests/rows/rows-waits tests/rows/rows-stacks \
-	tests/rows/rows-threads tests/rows/rows-processes tests/rows/rows-memory
+	tests/rows/rows-threads tests/rows/rows-sandbox tests/rows/rows-processes tests/rows/rows-memory
 check_PROGRAMS += $(row_programs)
 row_cflags = $(AM_CFLAGS) -pthread
 row_ldflags = $(AM_LDFLAGS) -pthread
@@ -184,6 +184,9 @@ tests_rows_rows_ours_LDFLAGS = $(row_ldflags)
 tests_rows_rows_processes_SOURCES = tests/rows/processes.c tests/rows/row.h
 tests_rows_rows_processes_CFLAGS = $(row_cflags)
 tests_rows_rows_processes_LDFLAGS = $(row_ldflags)
+tests_rows_rows_sandbox_SOURCES = tests/rows/sandbox.c tests/rows/row.h
+tests_rows_rows_sandbox_CFLAGS = $(row_cflags)
+tests_rows_rows_sandbox_LDFLAGS = $(row_ldflags)
 tests_rows_rows_signals_SOURCES = tests/rows/signals.c tests/rows/row.h
 tests_rows_rows_signals_CFLAGS = $(row_cflags)
 tests_rows_rows_signals_LDFLAGS = $(row_ldflags)

@@ -612,5 +612,7 @@ long em_guard_call(long nr, const long args[6])
 		if (error)
 			return -error;
 	}
+	if (em_unlikely(em_sandbox_begins(nr, args)))
+		return em_sandbox_begin(nr, args);
 	return held_call(c, nr, args);
 }

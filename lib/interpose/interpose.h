@@ -12,6 +12,7 @@
  *   net.c      the seccomp net under all that, and its SIGSYS handler
  *   signal.c   SIGBUS and SIGSYS belong to us; actions and stand-ins hide it
  *   masks.c    the same for signal masks and sets, waits and senders
+ *   sandbox.c  filters of the program's own, which must not judge ours
  *   relay.c    the program's handlers: from our alternate stack to theirs
  *   threads.c  an alternate stack for every thread
  *   process.c  fork, exec, spawn
@@ -67,6 +68,13 @@ void em_net_start(enum em_tristate wanted);
  * says why in the log, once.
  */
 int em_net_refuses(long nr);
+
+/* ---- sandbox.c ------------------------------------------------------- */
+
+/* Whether a call would have the kernel judge the program's calls from now on. */
+bool em_sandbox_begins(long nr, const long args[6]);
+/* Makes it, so that the library's own calls go on. Result or -errno. */
+long em_sandbox_begin(long nr, const long args[6]);
 
 /* ---- signal.c -------------------------------------------------------- */
 

@@ -423,7 +423,7 @@ long em_io_syscall(long nr, long a, long b, long c, long d, long e, long f)
 		nr = SYS_exit_group;
 	if (!em_core_active() || !em_call_find(nr) ||
 	    (nr == SYS_mmap && !em_in_window((uintptr_t)a)))
-		return em_errno_return(em_syscall(nr, a, b, c, d, e, f));
+		return em_errno_return(em_arch_call(nr, args));
 	long ret = em_guard_call(nr, args);
 	if (em_unlikely(nr == SYS_rt_sigprocmask))
 		em_signals_keep_ours_open();

@@ -6,7 +6,7 @@
  * argument lies in the window; the SIGSYS handler does what a wrapper does.
  *
  *   filter, for every call of the process:
- *     instruction pointer is the stub's           -> allow
+ *     instruction pointer is one of the stub's    -> allow
  *     what works on memory behind our back        -> an error, see `refused`
  *     no argument in [window, window + 4 TiB)     -> allow
  *     number not in the table                     -> allow
@@ -16,8 +16,8 @@
  * The second test is for speed, the last one because registers that a call
  * does not use hold whatever was in them: often a managed pointer.
  *
- * The library makes its own calls from the stub, one `syscall` instruction on
- * a page at a fixed address (em_sys_place_stub). Fixed, because a filter
+ * The library makes its calls from the stub, two `syscall` instructions on a
+ * page at a fixed address (em_sys_place_stub): its own, and the program's. Fixed, because a filter
  * survives exec and cannot be taken back: the library in the next program must
  * be let through by the filter of this one, and finds it there, so filters do
  * not pile up. A program without a window has no such pointers and is never
@@ -135,9 +135,10 @@ static void emit_allow_stub(struct program *p)
 	PUT(p, JUMP_EQUAL(AUDIT_ARCH_X86_64, 1, 0));
 	PUT(p, RETURN(SECCOMP_RET_ALLOW));
 	PUT(p, LOAD(DATA(instruction_pointer) + 4));
-	PUT(p, JUMP_EQUAL((uint32_t)(ip >> 32), 0, 3));
+	PUT(p, JUMP_EQUAL((uint32_t)(ip >> 32), 0, 4));
 	PUT(p, LOAD(DATA(instruction_pointer)));
-	PUT(p, JUMP_EQUAL((uint32_t)ip, 0, 1));
+	PUT(p, JUMP_EQUAL((uint32_t)ip, 1, 0));
+	PUT(p, JUMP_EQUAL((uint32_t)ip + EM_ARCH_STUB_CALL, 0, 1));
 	PUT(p, RETURN(SECCOMP_RET_ALLOW));
 }
 

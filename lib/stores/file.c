@@ -240,7 +240,7 @@ static size_t file_reap(struct em_store_done *done, size_t max, bool wait)
 	return n;
 }
 
-/* The ring belongs to the parent; nothing is under way in it (fork.c). */
+/* In a child it belongs to the parent; nothing is under way in it (fork.c). */
 static void leave_ring(void)
 {
 	if (file.has_ring) {
@@ -250,6 +250,12 @@ static void leave_ring(void)
 	file.has_ring = false;
 	file.in_flight = 0;
 	file.sync_count = 0;
+}
+
+static void file_synchronous(void)
+{
+	leave_ring();
+	file.ring_refused = true;
 }
 
 static void file_forked(unsigned int own, uint64_t keep)
@@ -272,4 +278,5 @@ const struct em_store_ops em_store_file = {
 	.submit = file_submit,
 	.reap = file_reap,
 	.forked = file_forked,
+	.synchronous = file_synchronous,
 };

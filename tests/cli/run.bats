@@ -310,6 +310,15 @@ restore_overcommit() {
 	saved_overcommit='' saved_ratio=''
 }
 
+@test "strict seccomp is answered as not there, in one line" {
+	need_paging
+	need_tool perl
+	extmem run --limit 64M --swap "$scratch" -- \
+		perl -e 'exit(syscall(157, 22, 1, 0, 0, 0) == -1 && $!{EINVAL} ? 5 : 6)'
+	expect_status 5
+	expect_line "strict mode of seccomp"
+}
+
 @test "a kernel or container without userfaultfd: one line with the way out" {
 	need_tool gcc
 	cat >"$scratch/deny.c" <<-'END'
