@@ -129,7 +129,7 @@ static bool own_granule(uint32_t unit)
 		}
 		batch.pages[batch.count++] = (struct prey){
 			page, em_page_load(page) & ~EM_WORD_WAITER, q,
-			(uint8_t)r.prot, GOES
+			(uint8_t)(r.flags & EM_REGION_KEYED ? 0 : r.prot), GOES
 		};
 	}
 	if (batch.count == before) {

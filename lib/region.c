@@ -63,7 +63,7 @@ static void change_end(void)
 	em_gauge(&em_segment->regions, region_count());
 }
 
-bool em_region_find(uintptr_t addr, struct em_region *out)
+bool em_region_next(uintptr_t addr, struct em_region *out)
 {
 	for (unsigned int tries = 0;; tries++) {
 		uint32_t seq = em_region_seq();
@@ -74,13 +74,23 @@ bool em_region_find(uintptr_t addr, struct em_region *out)
 			continue;
 		}
 		uint32_t i = lower_bound(addr);
-		bool found = i < region_count() && em_regions[i].start <= addr;
+		bool found = i < region_count();
 		if (found)
 			*out = em_regions[i];
 		atomic_thread_fence(memory_order_acquire);
 		if (em_region_seq() == seq)
 			return found;
 	}
+}
+
+bool em_region_find(uintptr_t addr, struct em_region *out)
+{
+	struct em_region r;
+
+	if (!em_region_next(addr, &r) || r.start > addr)
+		return false;
+	*out = r;
+	return true;
 }
 
 size_t em_region_covered(uintptr_t addr, size_t bytes)
@@ -382,6 +392,38 @@ static bool has_foreign(uintptr_t addr, size_t bytes)
 	return false;
 }
 
+static bool is_sealed(uintptr_t addr, size_t bytes)
+{
+	for (uint32_t i = lower_bound(addr);
+	     i < region_count() && em_regions[i].start < addr + bytes; i++)
+		if (em_regions[i].flags & EM_REGION_SEALED)
+			return true;
+	return false;
+}
+
+/*
+ * The kernel changes mapping by mapping and may run out of them on the way:
+ * what it has changed becomes again what the regions say. That joins what was
+ * split, and needs no more of them.
+ */
+static void undo_protect(uintptr_t addr, uintptr_t end)
+{
+	uint32_t i = lower_bound(addr);
+	uintptr_t at = addr;
+
+	for (; at < end; i++) {
+		bool any = i < region_count() && em_regions[i].start < end;
+		uintptr_t start = any ? em_max(em_regions[i].start, at) : end;
+		if (start > at && !em_window_is_sparse())
+			em_sys_protect(at, start - at, PROT_NONE);
+		if (!any)
+			return;
+		at = em_min(em_regions[i].end, end);
+		if (em_regions[i].source != EM_SOURCE_FOREIGN)
+			em_sys_protect(start, at - start, (int)em_regions[i].prot);
+	}
+}
+
 /* Makes a range what it is where no region is, whatever it was. */
 static int reclaim_addresses(uintptr_t addr, size_t bytes)
 {
@@ -427,10 +469,14 @@ static int clear(uintptr_t addr, size_t bytes)
 	bool foreign = has_foreign(addr, bytes);
 	int ret;
 
+	if (is_sealed(addr, bytes))
+		return -EPERM;
 	/* First what may fail: the kernel has room for so many mappings only. */
 	ret = foreign && !em_window_is_sparse() ? 0 : shut_off(addr, addr + bytes);
-	if (ret < 0)
+	if (ret < 0) {
+		undo_protect(addr, addr + bytes);
 		return ret;
+	}
 	change_begin();
 	remove_range(addr, addr + bytes);
 	change_end();
@@ -597,9 +643,13 @@ static int protect_locked(uintptr_t addr, size_t bytes, int prot)
 
 	if (!covered || table_full())
 		return -ENOMEM;
+	if (is_sealed(addr, covered))
+		return -EPERM;
 	ret = em_sys_protect(addr, covered, prot);
-	if (ret < 0)
+	if (ret < 0) {
+		undo_protect(addr, addr + covered);
 		return ret;
+	}
 	change_begin();
 	set_prot(addr, addr + covered, prot);
 	change_end();
@@ -644,15 +694,19 @@ static uint64_t pinned_with(uintptr_t addr, uintptr_t end)
 	return sum;
 }
 
+static uint64_t most_pinned(void)
+{
+	return atomic_load(&em_segment->credit_pages) / 4 * 3 << EM_PAGE_SHIFT;
+}
+
 int em_region_pin(uintptr_t addr, size_t bytes)
 {
-	uint64_t most = atomic_load(&em_segment->credit_pages) / 4 * 3 << EM_PAGE_SHIFT;
 	sigset_t old;
 	int ret = -ENOMEM;
 
 	em_lock_enter(&map_lock, &old);
 	if (em_region_covers(addr, bytes) && !table_full() &&
-	    pinned_with(addr, addr + bytes) <= most) {
+	    pinned_with(addr, addr + bytes) <= most_pinned()) {
 		change_begin();
 		set_flags(addr, addr + bytes, EM_REGION_PINNED, 0);
 		change_end();
@@ -660,6 +714,40 @@ int em_region_pin(uintptr_t addr, size_t bytes)
 	}
 	em_lock_leave(&map_lock, &old);
 	return ret;
+}
+
+/* Memory that may not be touched holds nothing that could leave. */
+static bool is_lockable(const struct em_region *r)
+{
+	return r->prot != PROT_NONE && r->source != EM_SOURCE_FOREIGN;
+}
+
+int em_region_pin_all(void)
+{
+	uint64_t sum = 0;
+	sigset_t old;
+	int ret = -ENOMEM;
+
+	em_lock_enter(&map_lock, &old);
+	for (uint32_t i = 0; i < region_count(); i++)
+		if (is_lockable(&em_regions[i]))
+			sum += em_regions[i].end - em_regions[i].start;
+	if (sum <= most_pinned()) {
+		change_begin();
+		for (uint32_t i = 0; i < region_count(); i++)
+			if (is_lockable(&em_regions[i]))
+				em_regions[i].flags |= EM_REGION_PINNED;
+		change_end();
+		ret = 0;
+	}
+	em_lock_leave(&map_lock, &old);
+	return ret;
+}
+
+int em_region_seal(uintptr_t addr, size_t bytes)
+{
+	return em_region_covers(addr, bytes) ?
+		em_region_flag(addr, bytes, EM_REGION_SEALED, 0) : -ENOMEM;
 }
 
 int em_region_flag(uintptr_t addr, size_t bytes, uint32_t set, uint32_t clear)
@@ -681,6 +769,17 @@ int em_region_flag(uintptr_t addr, size_t bytes, uint32_t set, uint32_t clear)
 	return ret;
 }
 
+/* What is sealed and may not be written to cannot be emptied either. */
+static bool keeps_contents(uintptr_t addr, size_t bytes)
+{
+	for (uint32_t i = lower_bound(addr);
+	     i < region_count() && em_regions[i].start < addr + bytes; i++)
+		if (em_regions[i].flags & EM_REGION_SEALED &&
+		    !(em_regions[i].prot & PROT_WRITE))
+			return true;
+	return false;
+}
+
 int em_region_discard(uintptr_t addr, size_t bytes)
 {
 	bool covered;
@@ -689,7 +788,7 @@ int em_region_discard(uintptr_t addr, size_t bytes)
 
 	em_lock_enter(&map_lock, &old);
 	covered = em_region_covers(addr, bytes);
-	ret = wipe(addr, bytes, true, false);
+	ret = keeps_contents(addr, bytes) ? -EPERM : wipe(addr, bytes, true, false);
 	em_lock_leave(&map_lock, &old);
 	return ret < 0 ? ret : covered ? 0 : -ENOMEM;
 }
@@ -820,13 +919,22 @@ static int move_page(uint64_t from, uint64_t to)
 	return 0;
 }
 
-/* What was advised about a mapping holds for all that it becomes; what is
- * locked was counted, and the rest was not. */
+/* What was advised about a mapping, and that it is locked, holds for all that
+ * it becomes. */
 static void hand_on_flags(const struct em_region *r, uintptr_t addr, size_t bytes)
 {
 	change_begin();
-	set_flags(addr, addr + bytes, r->flags & ~EM_REGION_PINNED, 0);
+	set_flags(addr, addr + bytes, r->flags, 0);
 	change_end();
+	if (r->flags & EM_REGION_PINNED)
+		em_sys_lock(addr, bytes);
+}
+
+/* Whether a mapping may grow: it is not locked, or more can be. */
+static bool may_grow(const struct em_region *r, uintptr_t end, size_t by_bytes)
+{
+	return !(r->flags & EM_REGION_PINNED) ||
+	       pinned_with(end, end) + by_bytes <= most_pinned();
 }
 
 struct moving {
@@ -906,6 +1014,10 @@ static int remap_locked(uintptr_t addr, size_t old_bytes, size_t new_bytes,
 		return -EFAULT;
 	if (flags & MREMAP_FIXED && fixed < addr + old_bytes && addr < fixed + new_bytes)
 		return -EINVAL;
+	if (is_sealed(addr, old_bytes))
+		return -EPERM;
+	if (new_bytes > old_bytes && !may_grow(&r, r.end, new_bytes - old_bytes))
+		return -EAGAIN;
 	*moved = addr;
 	if (flags & MREMAP_FIXED)
 		return remap_elsewhere(&r, addr, em_min(old_bytes, new_bytes),

@@ -50,6 +50,10 @@ int em_region_flag(uintptr_t addr, size_t bytes, uint32_t set, uint32_t clear);
  * lock more than three quarters of the limit. Brings nothing in.
  */
 int em_region_pin(uintptr_t addr, size_t bytes);
+/* mlockall: the same for all that the program may touch, or for nothing. */
+int em_region_pin_all(void);
+/* mseal: nothing changes these mappings any more. */
+int em_region_seal(uintptr_t addr, size_t bytes);
 /*
  * In a forked child, the MAP lock held: what it is not to have is taken from
  * it, and nothing is locked.
@@ -74,6 +78,8 @@ bool em_region_is_free(uintptr_t addr, size_t bytes);
 bool em_region_covers(uintptr_t addr, size_t bytes);
 /* The region that addr lies in, by value; false when there is none. EM_HANDLER */
 bool em_region_find(uintptr_t addr, struct em_region *out);
+/* The same of the first region that ends after addr. */
+bool em_region_next(uintptr_t addr, struct em_region *out);
 /* Changes whenever regions do; even when they are at rest. EM_HANDLER */
 uint32_t em_region_seq(void);
 

@@ -173,6 +173,8 @@ struct em_region {
 #define EM_REGION_PINNED 1u    /* locked: does not leave */
 #define EM_REGION_NO_FORK 2u   /* a child does not have it */
 #define EM_REGION_WIPE_FORK 4u /* a child finds it empty */
+#define EM_REGION_SEALED 8u    /* mseal: stays as it is */
+#define EM_REGION_KEYED 16u    /* has a protection key: the kernel alone may read it */
 
 #define EM_REGIONS_MAX 65536u
 #define EM_BLOCK_PAGES 512u /* pages to a block: 2 MiB */

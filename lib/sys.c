@@ -612,6 +612,11 @@ int em_sys_discard(uintptr_t addr, size_t bytes)
 	return (int)CALL3(SYS_madvise, addr, bytes, MADV_DONTNEED);
 }
 
+int em_sys_lock(uintptr_t addr, size_t bytes)
+{
+	return (int)CALL3(SYS_mlock2, addr, bytes, MLOCK_ONFAULT);
+}
+
 int em_sys_unlock(uintptr_t addr, size_t bytes)
 {
 	return (int)CALL2(SYS_munlock, addr, bytes);

@@ -105,6 +105,7 @@ uint64_t em_sys_space_bytes(void);
 int em_sys_protect(uintptr_t addr, size_t bytes, int prot);
 int em_sys_discard(uintptr_t addr, size_t bytes); /* MADV_DONTNEED */
 int em_sys_unlock(uintptr_t addr, size_t bytes);  /* munlock */
+int em_sys_lock(uintptr_t addr, size_t bytes);    /* mlock, of what will be there */
 
 long em_sys_pread(int fd, void *buf, size_t bytes, uint64_t offset);
 long em_sys_pwrite(int fd, const void *buf, size_t bytes, uint64_t offset);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "calls.h"
+#include "kernel.h"
 #include <mqueue.h>
 #include <poll.h>
 #include <sched.h>
@@ -288,6 +289,12 @@ static const struct em_call calls[] = {
 	{ SYS_mprotect, { MEMORY } },
 	{ SYS_madvise, { MEMORY } },
 	{ SYS_mremap, { MEMORY } },
+	{ SYS_mlock, { MEMORY } },
+	{ SYS_mlock2, { MEMORY } },
+	{ SYS_munlock, { MEMORY } },
+	{ SYS_msync, { MEMORY } },
+	{ SYS_pkey_mprotect, { MEMORY } },
+	{ SYS_mseal, { MEMORY } },
 };
 
 const struct em_call *em_call_at(size_t i)

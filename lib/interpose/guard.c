@@ -15,6 +15,7 @@
 #include "calls.h"
 #include "fault.h"
 #include "interpose.h"
+#include "kernel.h"
 #include "knobs.h"
 #include "net_calls.h"
 #include "region.h"
@@ -555,22 +556,35 @@ static long cut_call(const struct em_call *c, long nr, const long args[6])
 	return t.kind == MESSAGE ? transfer_message(&t, cut) : transfer(&t, cut);
 }
 
-static bool is_memory_call(long nr)
+/* A call that changes mappings: false when it is none. */
+static bool memory_call(long nr, const long a[6], long *ret)
 {
-	return nr == SYS_mmap || nr == SYS_munmap || nr == SYS_mprotect ||
-	       nr == SYS_madvise || nr == SYS_mremap;
-}
+	uintptr_t addr = (uintptr_t)a[0];
+	size_t bytes = (size_t)a[1];
 
-static long memory_call(long nr, const long a[6])
-{
 	switch (nr) {
-	case SYS_mmap: return em_mem_mmap((uintptr_t)a[0], (size_t)a[1], (int)a[2],
-					  (int)a[3], (int)a[4], a[5]);
-	case SYS_munmap: return em_mem_munmap((uintptr_t)a[0], (size_t)a[1]);
-	case SYS_mprotect: return em_mem_mprotect((uintptr_t)a[0], (size_t)a[1], (int)a[2]);
-	case SYS_madvise: return em_mem_madvise((uintptr_t)a[0], (size_t)a[1], (int)a[2]);
-	default: return em_mem_mremap((uintptr_t)a[0], (size_t)a[1], (size_t)a[2],
-				      (int)a[3], (uintptr_t)a[4]);
+	case SYS_mmap:
+		*ret = em_mem_mmap(addr, bytes, (int)a[2], (int)a[3], (int)a[4], a[5]);
+		return true;
+	case SYS_mremap:
+		*ret = em_mem_mremap(addr, bytes, (size_t)a[2], (int)a[3], (uintptr_t)a[4]);
+		return true;
+	case SYS_process_madvise:
+		*ret = em_mem_process_madvise((int)a[0], (const struct iovec *)a[1],
+					      (size_t)a[2], (int)a[3], (unsigned int)a[4]);
+		return true;
+	case SYS_munmap: *ret = em_mem_munmap(addr, bytes); return true;
+	case SYS_mprotect: *ret = em_mem_mprotect(addr, bytes, (int)a[2]); return true;
+	case SYS_pkey_mprotect:
+		*ret = em_mem_pkey_mprotect(addr, bytes, (int)a[2], (int)a[3]);
+		return true;
+	case SYS_madvise: *ret = em_mem_madvise(addr, bytes, (int)a[2]); return true;
+	case SYS_mlock: *ret = em_mem_mlock(addr, bytes, 0); return true;
+	case SYS_mlock2: *ret = em_mem_mlock(addr, bytes, (unsigned int)a[2]); return true;
+	case SYS_munlock: *ret = em_mem_munlock(addr, bytes); return true;
+	case SYS_msync: *ret = em_mem_msync(addr, bytes, (int)a[2]); return true;
+	case SYS_mseal: *ret = em_mem_mseal(addr, bytes, (unsigned long)a[2]); return true;
+	default: return false;
 	}
 }
 
@@ -599,14 +613,20 @@ static bool may_be_large(long nr, const long args[6])
 	}
 }
 
+long em_guard_held(long nr, const long args[6])
+{
+	return held_call(em_call_find(nr), nr, args);
+}
+
 long em_guard_call(long nr, const long args[6])
 {
 	const struct em_call *c = em_call_find(nr);
+	long ret;
 
 	if (may_be_large(nr, args))
 		return cut_call(c, nr, args);
-	if (is_memory_call(nr))
-		return memory_call(nr, args);
+	if (memory_call(nr, args, &ret))
+		return ret;
 	if (nr == SYS_io_uring_setup || nr == SYS_io_setup) {
 		int error = em_net_refuses(nr);
 		if (error)

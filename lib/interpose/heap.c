@@ -117,6 +117,7 @@ static void *extent_alloc(extent_hooks_t *hooks, void *new_addr, size_t size,
 	if (new_addr || em_region_map(size, alignment, PROT_READ | PROT_WRITE,
 				      EM_SOURCE_HEAP, &at) < 0)
 		return NULL;
+	em_mem_is_new(at, size);
 	return (void *)at;
 }
 

@@ -56,6 +56,8 @@ bool em_start(void);
  * kept until it returns. Result or -errno, as the kernel gives it.
  */
 long em_guard_call(long nr, const long args[6]);
+/* The same for a call that em_guard_call() would hand to mem.c. */
+long em_guard_held(long nr, const long args[6]);
 /* A transfer of so many bytes is never cut, whatever the limit. */
 #define EM_SMALL_BYTES (64ul << 10)
 

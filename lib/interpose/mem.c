@@ -7,12 +7,18 @@
 #include "arch.h"
 #include "fault.h"
 #include "interpose.h"
+#include "kernel.h"
 #include "knobs.h"
 #include "net_calls.h"
 #include "region.h"
+#include "standby.h"
 #include "stats.h"
+#include "sys.h"
 #include "window.h"
+#include <limits.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -82,6 +88,7 @@ long em_mem_mmap(uintptr_t addr, size_t bytes, int prot, int flags, int fd,
 	if (ret < 0) /* no room in the window, perhaps: the kernel may have some */
 		return kernel_mmap(addr, bytes, prot, flags, fd, offset);
 	em_reclaim_start_if_due();
+	em_mem_is_new(at, whole);
 	if (flags & MAP_LOCKED)
 		mlock((void *)at, whole); /* as the kernel: what fails goes unsaid */
 	else if (flags & MAP_POPULATE && prot & (PROT_READ | PROT_WRITE))
@@ -112,13 +119,19 @@ static bool is_ours(uintptr_t addr, size_t bytes)
 	return em_in_window(addr) && em_in_window(addr + bytes - 1);
 }
 
+/*
+ * A range may begin before the window and end behind it. There is nothing of the
+ * program's around it, and it must not take away what there is of ours.
+ */
 long em_mem_munmap(uintptr_t addr, size_t bytes)
 {
-	if (is_kernels(addr, bytes))
+	uintptr_t from = em_max(addr, EM_WINDOW_BASE);
+	uintptr_t end = addr + whole_pages(bytes);
+	uintptr_t to = em_min(end, EM_WINDOW_BASE + em_window_bytes());
+
+	if (is_kernels(addr, bytes) || addr & EM_PAGE_MASK || end < addr)
 		return em_syscall(SYS_munmap, (long)addr, (long)bytes, 0, 0, 0, 0);
-	if (addr & EM_PAGE_MASK || !is_ours(addr, bytes))
-		return -EINVAL;
-	return em_region_unmap(addr, whole_pages(bytes));
+	return em_region_unmap(from, to - from);
 }
 
 long em_mem_mprotect(uintptr_t addr, size_t bytes, int prot)
@@ -134,15 +147,66 @@ long em_mem_mprotect(uintptr_t addr, size_t bytes, int prot)
 	return ret;
 }
 
-/* Brings pages in; those that may not be read have nothing to bring. */
-static long populate(uintptr_t addr, size_t whole, bool all, bool write)
+/*
+ * Keys are the kernel's to keep: it puts them on the mapping, and a page that
+ * comes back has its mapping's key. Nobody but the kernel can read such a page.
+ */
+long em_mem_pkey_mprotect(uintptr_t addr, size_t bytes, int prot, int key)
+{
+	long ret;
+
+	if (key == -1 && !is_kernels(addr, bytes))
+		return em_mem_mprotect(addr, bytes, prot);
+	if (!is_kernels(addr, bytes) && !(addr & EM_PAGE_MASK) &&
+	    (!is_ours(addr, bytes) || !em_region_covers(addr, whole_pages(bytes))))
+		return -ENOMEM;
+	ret = em_syscall(SYS_pkey_mprotect, (long)addr, (long)bytes, prot, key, 0, 0);
+	if (ret < 0 || is_kernels(addr, bytes))
+		return ret;
+	em_region_flag(addr, whole_pages(bytes), EM_REGION_KEYED, 0);
+	return em_mem_mprotect(addr, bytes, prot);
+}
+
+EM_EXPORT int pkey_mprotect(void *addr, size_t bytes, int prot, int key)
+{
+	return (int)em_errno_return(em_mem_pkey_mprotect((uintptr_t)addr, bytes, prot, key));
+}
+
+/* Brings in what has left; what may not be read has nothing to bring. */
+static long will_need(uintptr_t addr, size_t whole)
 {
 	size_t covered = em_region_covered(addr, whole);
 
 	if (covered)
-		em_fault_prefetch(em_page_of(addr),
-				  em_page_of(addr + covered - 1) + 1, all, write);
+		em_fault_prefetch(em_page_of(addr), em_page_of(addr + covered - 1) + 1,
+				  false, false);
 	return covered == whole ? 0 : -ENOMEM;
+}
+
+/* As the kernel does it: up to the first gap, or memory that may not be touched so. */
+static long populate(uintptr_t addr, size_t whole, bool write)
+{
+	uint32_t need = write ? PROT_WRITE : PROT_READ | PROT_WRITE | PROT_EXEC;
+	uintptr_t end = addr + whole;
+	struct em_region r;
+
+	for (; addr < end; addr = r.end) {
+		if (!em_region_find(addr, &r))
+			return -ENOMEM;
+		if (r.source == EM_SOURCE_FOREIGN) {
+			uintptr_t to = em_min(r.end, end);
+			long ret = em_syscall(SYS_madvise, (long)addr, (long)(to - addr), write ?
+					      MADV_POPULATE_WRITE : MADV_POPULATE_READ, 0, 0, 0);
+			if (ret < 0)
+				return ret;
+		} else if (!(r.prot & need)) {
+			return -EINVAL;
+		} else {
+			em_fault_prefetch(em_page_of(addr), em_page_of(em_min(r.end, end) - 1) + 1,
+					  true, write);
+		}
+	}
+	return 0;
 }
 
 static long page_out(uintptr_t addr, size_t whole)
@@ -158,10 +222,10 @@ static long advise(uintptr_t addr, size_t whole, int advice)
 	case MADV_FREE: /* may read as zero from now on: so it does */
 		return em_region_discard(addr, whole);
 	case MADV_WILLNEED:
-		return populate(addr, whole, false, false);
+		return will_need(addr, whole);
 	case MADV_POPULATE_READ:
 	case MADV_POPULATE_WRITE:
-		return populate(addr, whole, true, advice == MADV_POPULATE_WRITE);
+		return populate(addr, whole, advice == MADV_POPULATE_WRITE);
 	case MADV_COLD: /* standby is where cold pages are */
 	case MADV_PAGEOUT:
 		return page_out(addr, whole);
@@ -230,14 +294,33 @@ static long lock_memory(uintptr_t addr, size_t bytes, unsigned int flags)
 	return 0;
 }
 
+long em_mem_mlock(uintptr_t addr, size_t bytes, unsigned int flags)
+{
+	if (is_kernels(addr, bytes) || !is_ours(addr, bytes) ||
+	    flags & ~(unsigned int)MLOCK_ONFAULT)
+		return em_syscall(SYS_mlock2, (long)addr, (long)bytes, flags, 0, 0, 0);
+	return lock_memory(addr, bytes, flags);
+}
+
+/* As the kernel does it: up to the first gap. */
+long em_mem_munlock(uintptr_t addr, size_t bytes)
+{
+	uintptr_t start = em_round_down(addr, EM_PAGE_BYTES);
+	size_t whole = em_round_up(addr + bytes, EM_PAGE_BYTES) - start, covered;
+
+	if (is_kernels(addr, bytes) || !is_ours(addr, bytes))
+		return em_syscall(SYS_munlock, (long)addr, (long)bytes, 0, 0, 0, 0);
+	covered = em_region_covered(start, whole);
+	if (covered) {
+		em_region_flag(start, covered, 0, EM_REGION_PINNED);
+		em_sys_unlock(start, covered);
+	}
+	return covered == whole ? 0 : -ENOMEM;
+}
+
 EM_EXPORT int mlock2(const void *addr, size_t bytes, unsigned int flags)
 {
-	uintptr_t a = (uintptr_t)addr;
-
-	if (is_kernels(a, bytes) || !is_ours(a, bytes) || flags & ~(unsigned)MLOCK_ONFAULT)
-		return (int)em_errno_return(em_syscall(SYS_mlock2, (long)a, (long)bytes,
-						       flags, 0, 0, 0));
-	return (int)em_errno_return(lock_memory(a, bytes, flags));
+	return (int)em_errno_return(em_mem_mlock((uintptr_t)addr, bytes, flags));
 }
 
 EM_EXPORT int mlock(const void *addr, size_t bytes)
@@ -247,18 +330,169 @@ EM_EXPORT int mlock(const void *addr, size_t bytes)
 
 EM_EXPORT int munlock(const void *addr, size_t bytes)
 {
-	uintptr_t a = (uintptr_t)addr, start = em_round_down(a, EM_PAGE_BYTES);
-	size_t whole = em_round_up(a + bytes, EM_PAGE_BYTES) - start, covered = whole;
-	bool ours = !is_kernels(a, bytes) && is_ours(a, bytes);
+	return (int)em_errno_return(em_mem_munlock((uintptr_t)addr, bytes));
+}
+
+/* ---- locking all of it -------------------------------------------------- */
+
+/*
+ * The kernel is not asked to lock the whole process: the window would be locked
+ * with it, and what is locked can neither move nor be dropped. It is asked for
+ * each mapping but ours, and locks what is there and what will come.
+ */
+static _Atomic bool lock_new; /* MCL_FUTURE */
+
+void em_mem_is_new(uintptr_t addr, size_t bytes)
+{
+	if (em_unlikely(atomic_load_explicit(&lock_new, memory_order_relaxed)))
+		em_mem_mlock(addr, bytes, 0); /* as for the kernel: what fails goes unsaid */
+}
+
+/* Our tables, and buffers that pages are moved to and dropped from. */
+static bool is_special(const char *line, uintptr_t start, uintptr_t end)
+{
+	uintptr_t buffers = (uintptr_t)em_buffer_memory(0);
+
+	return strstr(line, EM_SEGMENT_NAME) || strstr(line, EM_TABLE_NAME) ||
+	       strstr(line, "[v") || /* vdso, vvar, vsyscall */
+	       (buffers >= start && buffers < end);
+}
+
+static long lock_kernels_line(const char *line)
+{
+	unsigned long start, end;
 	long ret;
 
-	if (ours) /* as the kernel does it: up to the first gap */
-		covered = em_region_covered(start, whole);
-	if (ours && covered)
-		em_region_flag(start, covered, 0, EM_REGION_PINNED);
-	ret = covered ? em_syscall(SYS_munlock, (long)(ours ? start : a),
-				   (long)(ours ? covered : bytes), 0, 0, 0, 0) : 0;
-	return (int)em_errno_return(ret == 0 && covered < whole ? -ENOMEM : ret);
+	if (sscanf(line, "%lx-%lx", &start, &end) != 2 || em_in_window(start) ||
+	    is_special(line, start, end))
+		return 0;
+	ret = em_syscall(SYS_mlock2, (long)start, (long)(end - start), MLOCK_ONFAULT,
+			 0, 0, 0);
+	return ret == -EINVAL ? 0 : ret; /* gone again, or not lockable */
+}
+
+/* Our own reservations are hardly touched: on fault they cost nothing. */
+static long lock_kernels(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512];
+	long ret = 0;
+
+	if (!maps)
+		return -EAGAIN;
+	while (ret == 0 && fgets(line, sizeof(line), maps))
+		ret = lock_kernels_line(line);
+	fclose(maps);
+	return ret;
+}
+
+/* All regions, or none: whoever asks wants to know that nothing will leave. */
+static long lock_regions(unsigned int flags)
+{
+	struct em_region r;
+	long ret = em_region_pin_all();
+
+	for (uintptr_t at = EM_WINDOW_BASE; ret == 0 && em_region_next(at, &r); at = r.end)
+		if (r.flags & EM_REGION_PINNED)
+			ret = lock_memory(r.start, r.end - r.start,
+					  flags & MCL_ONFAULT ? MLOCK_ONFAULT : 0);
+	return ret;
+}
+
+EM_EXPORT int mlockall(int flags)
+{
+	long ret = 0;
+
+	if (!em_core_active() || flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) ||
+	    !(flags & (MCL_CURRENT | MCL_FUTURE)))
+		return (int)em_errno_return(em_syscall(SYS_mlockall, flags, 0, 0, 0, 0, 0));
+	if (flags & MCL_CURRENT)
+		ret = lock_regions((unsigned int)flags);
+	if (ret == 0 && flags & MCL_CURRENT)
+		ret = lock_kernels();
+	if (ret == 0)
+		atomic_store(&lock_new, flags & MCL_FUTURE);
+	return (int)em_errno_return(ret);
+}
+
+EM_EXPORT int munlockall(void)
+{
+	atomic_store(&lock_new, false);
+	if (em_core_active())
+		em_region_flag(EM_WINDOW_BASE, em_window_bytes(), 0, EM_REGION_PINNED);
+	return (int)em_errno_return(em_syscall(SYS_munlockall, 0, 0, 0, 0, 0, 0));
+}
+
+/* ---- sealing ------------------------------------------------------------ */
+
+/* The kernel is not told: pages of sealed memory must be able to leave. */
+long em_mem_mseal(uintptr_t addr, size_t bytes, unsigned long flags)
+{
+	long ret = em_syscall(SYS_mseal, (long)(is_kernels(addr, bytes) ? addr : 0),
+			      is_kernels(addr, bytes) ? (long)bytes : 0, (long)flags, 0, 0, 0);
+
+	if (ret < 0 || is_kernels(addr, bytes))
+		return ret;
+	if (addr & EM_PAGE_MASK)
+		return -EINVAL;
+	return is_ours(addr, bytes) ? em_region_seal(addr, whole_pages(bytes)) : -ENOMEM;
+}
+
+/* ---- advice to many ranges ---------------------------------------------- */
+
+/* Whether a descriptor of a process is of this one. */
+static bool is_self(int pidfd)
+{
+	char path[40], line[80];
+	FILE *info;
+	int pid = 0;
+
+	if (pidfd == PIDFD_SELF_THREAD || pidfd == PIDFD_SELF_THREAD_GROUP)
+		return true;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	info = fopen(path, "re");
+	while (info && !pid && fgets(line, sizeof(line), info))
+		if (sscanf(line, "Pid: %d", &pid) != 1)
+			pid = 0;
+	if (info)
+		fclose(info);
+	return pid == em_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
+}
+
+static long advise_one(int pidfd, const struct iovec *range, int advice, unsigned int flags)
+{
+	struct iovec copy = *range;
+	uintptr_t addr = (uintptr_t)copy.iov_base;
+
+	if (!is_kernels(addr, copy.iov_len)) {
+		long ret = em_mem_madvise(addr, copy.iov_len, advice);
+		return ret < 0 ? ret : (long)copy.iov_len;
+	}
+	return em_syscall(SYS_process_madvise, pidfd, (long)&copy, 1, advice, flags, 0);
+}
+
+/* On ourselves range by range; on others it is nothing to us. */
+long em_mem_process_madvise(int pidfd, const struct iovec *ranges, size_t count,
+			    int advice, unsigned int flags)
+{
+	const long args[6] = { pidfd, (long)ranges, (long)count, advice, flags };
+	long done = 0;
+
+	if (!em_core_active() || flags || count > IOV_MAX || !is_self(pidfd))
+		return em_guard_held(SYS_process_madvise, args);
+	for (size_t i = 0; i < count; i++) {
+		long ret = advise_one(pidfd, &ranges[i], advice, flags);
+		if (ret < 0)
+			return done ? done : ret;
+		done += ret;
+	}
+	return done;
+}
+
+EM_EXPORT ssize_t process_madvise(int pidfd, const struct iovec *ranges, size_t count,
+				  int advice, unsigned int flags)
+{
+	return em_errno_return(em_mem_process_madvise(pidfd, ranges, count, advice, flags));
 }
 
 /* ---- rationed addresses ------------------------------------------------ */
@@ -304,25 +538,41 @@ EM_EXPORT int prlimit64(pid_t pid, enum __rlimit_resource resource,
 
 /* ---- gaps: to the kernel the whole window is mapped -------------------- */
 
+long em_mem_msync(uintptr_t addr, size_t bytes, int flags)
+{
+	long ret = em_syscall(SYS_msync, (long)addr, (long)bytes, flags, 0, 0, 0);
+
+	if (ret == 0 && !is_kernels(addr, bytes) &&
+	    !em_region_covers(addr, whole_pages(bytes)))
+		ret = -ENOMEM;
+	return ret;
+}
+
 EM_EXPORT int msync(void *addr, size_t bytes, int flags)
 {
-	uintptr_t a = (uintptr_t)addr;
-	long ret = em_syscall(SYS_msync, (long)a, (long)bytes, flags, 0, 0, 0);
-
-	if (ret == 0 && !is_kernels(a, bytes) && !em_region_covers(a, whole_pages(bytes)))
-		ret = -ENOMEM;
-	return (int)em_errno_return(ret);
+	return (int)em_errno_return(em_mem_msync((uintptr_t)addr, bytes, flags));
 }
+
+/* In pieces: so much of the vector is kept in memory as the table says. */
+#define EM_MINCORE_PAGES 64u
 
 EM_EXPORT int mincore(void *addr, size_t bytes, unsigned char *in_core)
 {
 	uintptr_t a = (uintptr_t)addr;
-	long args[6] = { (long)a, (long)bytes, (long)in_core };
+	long ret = 0;
 
 	if (!is_kernels(a, bytes) && !(a & EM_PAGE_MASK) &&
 	    !em_region_covers(a, whole_pages(bytes)))
 		return (int)em_errno_return(-ENOMEM);
-	return (int)em_errno_return(em_guard_call(SYS_mincore, args));
+	do {
+		size_t piece = em_min(bytes, EM_MINCORE_PAGES << EM_PAGE_SHIFT);
+		const long args[6] = { (long)a, (long)piece, (long)in_core };
+		ret = em_guard_call(SYS_mincore, args);
+		a += piece;
+		bytes -= piece;
+		in_core += EM_MINCORE_PAGES;
+	} while (ret == 0 && bytes);
+	return (int)em_errno_return(ret);
 }
 
 /* ---- moving ----------------------------------------------------------- */
@@ -345,9 +595,34 @@ static long move_in(uintptr_t addr, size_t old_bytes, size_t new_bytes, int flag
 	return ret;
 }
 
+/*
+ * Something of the kernel's that lies in the window moves, shrinks or goes: it
+ * is for the kernel to judge, and what it has left is ours again.
+ */
+static long move_foreign(uintptr_t addr, size_t old_bytes, size_t new_bytes, int flags,
+			 uintptr_t fixed)
+{
+	size_t old_whole = whole_pages(old_bytes), new_whole = whole_pages(new_bytes);
+	long ret;
+
+	if (flags & MREMAP_FIXED && em_touches_window(fixed, new_bytes))
+		ret = move_in(addr, old_bytes, new_bytes, flags, fixed);
+	else
+		ret = em_syscall(SYS_mremap, (long)addr, (long)old_bytes, (long)new_bytes,
+				 flags, (long)fixed, 0);
+	if ((ret < 0 && ret > -4096) || flags & MREMAP_DONTUNMAP)
+		return ret;
+	if ((uintptr_t)ret != addr)
+		em_region_unmap(addr, old_whole);
+	else if (new_whole < old_whole)
+		em_region_unmap(addr + new_whole, old_whole - new_whole);
+	return ret;
+}
+
 long em_mem_mremap(uintptr_t addr, size_t old_bytes, size_t new_bytes, int flags,
 		   uintptr_t fixed)
 {
+	struct em_region r;
 	size_t old_whole = em_round_up(old_bytes, EM_PAGE_BYTES);
 	size_t new_whole = em_round_up(new_bytes, EM_PAGE_BYTES);
 	uintptr_t moved;
@@ -361,6 +636,8 @@ long em_mem_mremap(uintptr_t addr, size_t old_bytes, size_t new_bytes, int flags
 				  (long)new_bytes, flags, (long)fixed, 0);
 	if (!em_in_window(addr))
 		return move_in(addr, old_bytes, new_bytes, flags, fixed);
+	if (em_region_find(addr, &r) && r.source == EM_SOURCE_FOREIGN)
+		return move_foreign(addr, old_bytes, new_bytes, flags, fixed);
 	if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) ||
 	    (keep && (!(flags & MREMAP_MAYMOVE) || old_whole != new_whole)) ||
 	    addr & EM_PAGE_MASK || !new_whole || !old_whole ||

@@ -8,6 +8,7 @@
 
 #include "util.h"
 #include <sys/types.h>
+#include <sys/uio.h>
 
 long em_mem_mmap(uintptr_t addr, size_t bytes, int prot, int flags, int fd, off_t offset);
 long em_mem_munmap(uintptr_t addr, size_t bytes);
@@ -15,5 +16,14 @@ long em_mem_mprotect(uintptr_t addr, size_t bytes, int prot);
 long em_mem_madvise(uintptr_t addr, size_t bytes, int advice);
 long em_mem_mremap(uintptr_t addr, size_t old_bytes, size_t new_bytes, int flags,
 		   uintptr_t fixed);
+long em_mem_mlock(uintptr_t addr, size_t bytes, unsigned int flags);
+long em_mem_munlock(uintptr_t addr, size_t bytes);
+long em_mem_msync(uintptr_t addr, size_t bytes, int flags);
+long em_mem_pkey_mprotect(uintptr_t addr, size_t bytes, int prot, int key);
+long em_mem_mseal(uintptr_t addr, size_t bytes, unsigned long flags);
+long em_mem_process_madvise(int pidfd, const struct iovec *ranges, size_t count,
+			    int advice, unsigned int flags);
+/* New memory of the program's own: locked, if it asked for that (mlockall). */
+void em_mem_is_new(uintptr_t addr, size_t bytes);
 
 #endif

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #define BYTES (64 * ROW_PAGE)
@@ -175,6 +177,240 @@ static void locked(void)
 	row_verify(p, BYTES, 1);
 }
 
+static bool is_managed(void)
+{
+	return getenv("ROW_MANAGED") != NULL;
+}
+
+static void must_be_present(const unsigned char *p, size_t bytes)
+{
+	for (size_t at = 0; at < bytes; at += ROW_PAGE)
+		ROW_CHECK(row_is_present(p + at));
+}
+
+static void press(void)
+{
+	static unsigned char *pressure;
+
+	if (!pressure)
+		pressure = row_map(ROW_PRESSURE_BYTES);
+	for (size_t at = 0; at < ROW_PRESSURE_BYTES; at += ROW_PAGE)
+		memset(pressure + at, 1, ROW_PAGE);
+}
+
+/* A locked mapping stays one, and locked, when it grows and when it moves. */
+static void locked_grows(void)
+{
+	unsigned char *p = row_map(BYTES), *q, *r = row_map(4 * BYTES);
+
+	if (mlock(p, BYTES) < 0)
+		row_skip("RLIMIT_MEMLOCK is too small");
+	row_fill(p, BYTES, 1);
+	q = mremap(p, BYTES, 2 * BYTES, MREMAP_MAYMOVE);
+	ROW_CHECK(q != MAP_FAILED);
+	row_fill(q + BYTES, BYTES, 2);
+	ROW_CHECK(mremap(q, 2 * BYTES, 3 * BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, r) == r);
+	press();
+	must_be_present(r, 2 * BYTES);
+	row_verify(r, BYTES, 1);
+	row_verify(r + BYTES, BYTES, 2);
+	if (is_managed())
+		ROW_CHECK(mremap(r, 3 * BYTES, ROW_PRESSURE_BYTES, MREMAP_MAYMOVE) ==
+			  MAP_FAILED && errno == EAGAIN);
+	ROW_CHECK(munlock(r, 3 * BYTES) == 0);
+	row_push_out(r, 3 * BYTES);
+	row_verify(r, BYTES, 1);
+	row_verify(r + BYTES, BYTES, 2);
+}
+
+/* All that there is, all that will be, and nothing any more. */
+static void locked_all(void)
+{
+	unsigned char *p = row_map(BYTES), *q, *large;
+
+	row_fill(p, BYTES, 1);
+	if (mlockall(MCL_CURRENT) < 0)
+		row_skip("RLIMIT_MEMLOCK is too small");
+	press();
+	must_be_present(p, BYTES);
+	if (mlockall(MCL_FUTURE) < 0)
+		ROW_FAIL("MCL_FUTURE");
+	q = row_map(BYTES);
+	row_fill(q, BYTES, 2);
+	press();
+	must_be_present(q, BYTES);
+	ROW_CHECK(mlockall(0) < 0 && errno == EINVAL);
+	ROW_CHECK(mlockall(64) < 0 && errno == EINVAL);
+	ROW_CHECK(munlockall() == 0);
+	row_push_out(p, BYTES);
+	row_push_out(q, BYTES);
+	row_verify(p, BYTES, 1);
+	row_verify(q, BYTES, 2);
+	large = row_map(ROW_PRESSURE_BYTES);
+	if (is_managed())
+		ROW_CHECK(mlockall(MCL_CURRENT) < 0 && errno == ENOMEM);
+	ROW_CHECK(munlockall() == 0 && munmap(large, ROW_PRESSURE_BYTES) == 0);
+}
+
+static int own_pidfd(void)
+{
+	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (fd < 0)
+		row_skip("there are no descriptors of processes");
+	return fd;
+}
+
+static void advised_by_vector(void)
+{
+	unsigned char *p = row_map(2 * BYTES);
+	struct iovec ranges[] = { { p, BYTES / 2 }, { p + BYTES, BYTES } };
+	int self = own_pidfd();
+
+	row_fill(p, 2 * BYTES, 1);
+	ROW_CHECK(process_madvise(self, ranges, 2, MADV_PAGEOUT, 0) ==
+		  (ssize_t)(BYTES + BYTES / 2));
+	for (size_t at = 0; is_managed() && at < BYTES / 2; at += ROW_PAGE)
+		ROW_CHECK(!row_is_present(p + at) && !row_is_present(p + BYTES + at));
+	ROW_CHECK(process_madvise(self, ranges, 2, MADV_COLD, 1) < 0 && errno == EINVAL);
+	row_verify(p, 2 * BYTES, 1);
+	row_push_out(p, 2 * BYTES);
+	if (syscall(SYS_process_madvise, self, ranges, 2, MADV_DONTNEED, 0) < 0)
+		row_skip("the kernel takes no such advice"); /* before 6.13 */
+	is_zero(p, BYTES / 2);
+	is_zero(p + BYTES, BYTES);
+	ROW_CHECK(p[BYTES - 1] == row_byte(1, BYTES - 1));
+}
+
+/* A vector that is away itself, and larger than one page. */
+static void asked_what_is_there(void)
+{
+	enum { PAGES = 8192 };
+	unsigned char *p = row_map((size_t)PAGES * ROW_PAGE), *vector = away(BYTES, 1);
+
+	memset(p, 1, 100 * ROW_PAGE);
+	row_push_out(vector, BYTES);
+	ROW_CHECK(mincore(p, (size_t)PAGES * ROW_PAGE, vector) == 0);
+	for (size_t i = 0; i < PAGES; i++)
+		ROW_CHECK(vector[i] <= 1);
+	ROW_CHECK(vector[PAGES - 1] == 0);
+}
+
+#define NR_MSEAL 462
+
+static void sealed(void)
+{
+	unsigned char *p = away(3 * BYTES, 1), *middle = p + BYTES;
+	int status;
+	pid_t pid;
+
+	if (syscall(NR_MSEAL, middle, BYTES, 0) < 0)
+		row_skip("the kernel does not seal"); /* before 6.10 */
+	for (int round = 0; round < 2; round++) {
+		ROW_CHECK(munmap(p, 3 * BYTES) < 0 && errno == EPERM);
+		ROW_CHECK(munmap(middle, ROW_PAGE) < 0 && errno == EPERM);
+		ROW_CHECK(mprotect(middle, BYTES, PROT_READ) < 0 && errno == EPERM);
+		ROW_CHECK(mremap(middle, BYTES, 2 * BYTES, MREMAP_MAYMOVE) == MAP_FAILED &&
+			  errno == EPERM);
+		ROW_CHECK(mmap(middle, BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+			       -1, 0) == MAP_FAILED && errno == EPERM);
+		row_verify(p, 3 * BYTES, 1);
+		row_push_out(p, 3 * BYTES);
+	}
+	ROW_CHECK(syscall(NR_MSEAL, p + 1, BYTES, 0) < 0 && errno == EINVAL);
+	ROW_CHECK(syscall(NR_MSEAL, p, BYTES, 1) < 0 && errno == EINVAL);
+	pid = fork();
+	if (pid == 0) {
+		ROW_CHECK(munmap(middle, ROW_PAGE) < 0 && errno == EPERM);
+		row_verify(p, 3 * BYTES, 1);
+		_exit(7);
+	}
+	ROW_CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 7);
+	middle[5] = 'x'; /* that is allowed */
+	ROW_CHECK(munmap(p, BYTES) == 0);
+	ROW_CHECK(syscall(NR_MSEAL, p, 2 * BYTES, 0) < 0 && errno == ENOMEM);
+}
+
+/* Around the window there is nothing, and a range may begin or end there. */
+static void over_the_edge(void)
+{
+	unsigned char *p = away(BYTES, 1);
+	char *edge = (char *)0x480000000000;
+	size_t bytes = 16 * ROW_PAGE;
+
+	ROW_CHECK(munmap(edge + (1ul << 42) - bytes, 2 * bytes) == 0);
+	ROW_CHECK(mprotect(edge + (1ul << 42) - bytes, 2 * bytes, PROT_READ) < 0 && errno == ENOMEM);
+	ROW_CHECK(madvise(edge + (1ul << 42) - bytes, 2 * bytes, MADV_DONTNEED) < 0 &&
+		  errno == ENOMEM);
+	row_verify(p, BYTES, 1);
+}
+
+/* A file's mapping in the midst of managed memory moves, shrinks, comes back. */
+static void foreign_moves(void)
+{
+	unsigned char *p = away(3 * BYTES, 1), *middle = p + BYTES, *q;
+	const size_t bytes = 4 * ROW_PAGE;
+	unsigned char *text = away(BYTES, 5);
+	FILE *f = tmpfile();
+
+	ROW_CHECK(f && fwrite(text, 1, bytes, f) == bytes && fflush(f) == 0);
+	ROW_CHECK(mmap(middle, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		       fileno(f), 0) == middle);
+	ROW_CHECK(mremap(middle, bytes, bytes / 2, 0) == middle); /* shrinks */
+	ROW_CHECK(mmap(middle + bytes / 2, bytes / 2, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
+		  middle + bytes / 2);
+	is_zero(middle + bytes / 2, bytes / 2);
+	q = mremap(middle, bytes / 2, bytes, MREMAP_MAYMOVE); /* grows, elsewhere */
+	ROW_CHECK(q != MAP_FAILED && q != middle);
+	row_verify(q, bytes, 5);
+	ROW_CHECK(mmap(middle, bytes / 2, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == middle);
+	is_zero(middle, bytes);
+	row_fill(middle, bytes, 2);
+	ROW_CHECK(mremap(q, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, p) == p); /* back */
+	ROW_CHECK(mremap(p, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, p + 8 * ROW_PAGE) ==
+		  p + 8 * ROW_PAGE);
+	row_push_out(middle, bytes);
+	row_verify(p + 8 * ROW_PAGE, bytes, 5);
+	row_verify(middle, bytes, 2);
+	ROW_CHECK(munmap(p, 3 * BYTES) == 0);
+}
+
+/*
+ * The kernel is out of mappings in the midst of a change. What it did of it is
+ * its business; what there was must be there, and can be taken away.
+ */
+static void too_many(void)
+{
+	enum { COUNT = 70000 };
+	const size_t bytes = (size_t)COUNT * ROW_PAGE;
+	unsigned char *p = row_map(bytes);
+	size_t last = 0;
+
+	row_fill(p, BYTES, 1);
+	for (size_t i = 1; i < COUNT; i += 2) {
+		if (mprotect(p + i * ROW_PAGE, ROW_PAGE, PROT_READ) < 0)
+			break;
+		last = i;
+	}
+	if (last + 2 >= COUNT)
+		row_skip("vm.max_map_count is too large");
+	ROW_CHECK(errno == ENOMEM);
+	/* From within one mapping over many into another: two splits. */
+	for (size_t i = 1; i < 200; i++)
+		mprotect(p + i * 8 * ROW_PAGE + i % 8 * ROW_PAGE,
+			 (last - i * 16 + 9) * ROW_PAGE, i % 2 ? PROT_NONE : PROT_READ);
+	mprotect(p, bytes, PROT_READ | PROT_WRITE);
+	row_verify(p, BYTES, 1);
+	memset(p + BYTES, 7, BYTES);
+	row_push_out(p, BYTES);
+	row_verify(p, BYTES, 1);
+	ROW_CHECK(munmap(p, bytes) == 0);
+	p = row_map(bytes);
+	is_zero(p, 2 * BYTES);
+}
+
 static void advised(void)
 {
 	unsigned char *p = row_map(BYTES);
@@ -294,7 +530,15 @@ static const struct row rows[] = {
 	{ "reserve", "-", reserved },
 	{ "kernels", "memory", kernels },
 	{ "mlock", "-", locked },
+	{ "mlock-grows", "-", locked_grows },
+	{ "mlockall", "-", locked_all },
 	{ "advice", "advice", advised },
+	{ "process_madvise", "advice", advised_by_vector },
+	{ "mincore", "calls", asked_what_is_there },
+	{ "mseal", "-", sealed },
+	{ "edge", "-", over_the_edge },
+	{ "foreign", "-", foreign_moves },
+	{ "too-many", "-", too_many },
 	{ "many", "-", many },
 	{ "rationed", "space", rationed },
 	{ "rationed-data", "space", rationed_data },

@@ -23,6 +23,11 @@
 #define PAGES 384u /* a block of 2 MiB is 512: three quarters and a gap */
 #define GONE -1
 
+#ifndef MADV_POPULATE_READ /* Linux 5.14 */
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+
 static unsigned char *base;
 static int prot[PAGES];  /* GONE: not mapped */
 static bool locked[PAGES];
@@ -143,7 +148,8 @@ static void do_madvise(int step, unsigned int first, unsigned int count)
 	static const int advice[] = {
 		MADV_DONTNEED, MADV_DONTNEED, MADV_PAGEOUT, MADV_PAGEOUT, MADV_PAGEOUT,
 		MADV_COLD, MADV_WILLNEED, MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL,
-		MADV_DONTFORK, MADV_DOFORK, MADV_REMOVE, 9999,
+		MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK, MADV_KEEPONFORK,
+		MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_REMOVE, 9999,
 	};
 	int a = advice[roll(sizeof(advice) / sizeof(*advice))];
 

@@ -599,6 +599,12 @@ int em_sys_unlock(uintptr_t addr, size_t bytes)
 	return 0;
 }
 
+int em_sys_lock(uintptr_t addr, size_t bytes)
+{
+	change_bits(addr, bytes, LOCKED, 0);
+	return 0;
+}
+
 int em_sys_drop(const struct iovec *runs, size_t count, size_t *done)
 {
 	fake.drops++;
@@ -713,10 +719,12 @@ int em_sys_protect(uintptr_t addr, size_t bytes, int prot)
 		return mprotect((void *)addr, bytes, prot) < 0 ? -errno : 0;
 	}
 	size_t from = index_of(a, addr), n = bytes >> EM_PAGE_SHIFT;
+	bool stops = fake.protected_at_most && n > fake.protected_at_most;
+	n = stops ? fake.protected_at_most : n;
 	memset(a->prot + from, prot, n);
 	show(a, from, from + n);
 	pthread_mutex_unlock(&lock);
-	return 0;
+	return stops ? -ENOMEM : 0;
 }
 
 /* ---- files, time, threads -------------------------------------------- */

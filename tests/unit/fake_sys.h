@@ -44,6 +44,8 @@ struct fake_kernel {
 	_Atomic int copy_error;     /* -errno of every em_sys_copy_in, or 0 */
 	_Atomic int read_error, write_error; /* -errno, while ... */
 	_Atomic uint32_t reads_to_fail, writes_to_fail; /* ... these are not 0 */
+	/* A protection of more pages than this stops there, out of mappings: 0: never. */
+	_Atomic uint32_t protected_at_most;
 	_Atomic uintptr_t border;   /* where two of its mappings meet; no copy spans it */
 	/* Called in the middle of these calls, no lock of the fake's held. */
 	void (*_Atomic in_discard)(uintptr_t addr, size_t bytes);

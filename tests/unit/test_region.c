@@ -525,6 +525,61 @@ static void remap_advised(const void *config)
 	   r.flags == EM_REGION_NO_FORK, "as one, still not for children");
 }
 
+static int count_mapped(uintptr_t addr, int pages)
+{
+	int n = 0;
+
+	for (int i = 0; i < pages; i++)
+		n += fake_is_mapped(addr + (uintptr_t)i * PAGE);
+	return n;
+}
+
+/* The kernel stops half way: regions and mappings are what they were. */
+static void protected_half_way(const void *config)
+{
+	uint64_t words[PAGE / 8];
+
+	start_world(spawn_nothing, config);
+	uintptr_t addr = map_pages(48);
+
+	fill_pages(addr, 0, 48, 1);
+	em_region_protect(addr + 16 * PAGE, 16 * PAGE, PROT_READ);
+	fake.protected_at_most = 20;
+	is_int(em_region_protect(addr, 48 * PAGE, PROT_NONE), -ENOMEM, "it cannot be protected");
+	is_int(count_good(addr, 0, 48, 1), 48, "all of it can still be read");
+	is_int(put_page(addr, 3, 1), FAKE_FINE, "and written where it could be before");
+	is_int(fake_store(addr + 20 * PAGE, words, 8), FAKE_SEGV, "but nowhere else");
+	is_int(em_region_unmap(addr, 48 * PAGE), -ENOMEM, "it cannot be unmapped");
+	is_int(count_good(addr, 0, 48, 1), 48, "and nothing is lost");
+	is_int(put_page(addr, 40, 1), FAKE_FINE, "nor changed");
+	fake.protected_at_most = 0;
+	is_int(em_region_unmap(addr, 48 * PAGE), 0, "until there is room");
+	check_balance(addr, 48, "unmapped");
+}
+
+/* What is locked may grow as far as more can be locked. */
+static void locked_grows(const void *config)
+{
+	struct em_region r;
+	uintptr_t moved;
+
+	start_world(spawn_nothing, config);
+	uintptr_t addr = map_pages(16);
+
+	is_int(em_region_pin(addr, 16 * PAGE), 0, "locked");
+	fill_pages(addr, 0, 16, 1);
+	is_int(em_region_remap(addr, 16 * PAGE, 24 * PAGE, 0, 0, &moved), 0, "it grows");
+	is_int(em_region_remap(addr, 24 * PAGE, 32 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			       addr + 64 * PAGE, &moved), 0, "and moves, as one");
+	ok(em_region_find(moved, &r) && r.end == moved + 32 * PAGE &&
+	   r.flags == EM_REGION_PINNED, "locked still");
+	evict_all();
+	is_int(count_mapped(moved, 16), 16, "nothing of it leaves");
+	is_int(count_good(moved, 0, 16, 1), 16, "and it is right");
+	is_int(em_region_remap(moved, 32 * PAGE, 100000 * PAGE, MREMAP_MAYMOVE, 0, &moved),
+	       -EAGAIN, "more than can be locked it does not become");
+}
+
 int main(void)
 {
 	static const char *const copy = "eviction.granule=16K\nprefetch.readahead=64K";
@@ -550,6 +605,9 @@ int main(void)
 	in_child("locked, move", locked, move);
 	in_child("remap of what was advised about, copy", remap_advised, copy);
 	in_child("remap of what was advised about, move", remap_advised, move);
+	in_child("protected half way", protected_half_way, copy);
+	in_child("what is locked grows, copy", locked_grows, copy);
+	in_child("what is locked grows, move", locked_grows, move);
 	in_child("touched meanwhile", touched_meanwhile, copy);
 	in_child("touched new place, copy", touched_new_place, copy);
 	in_child("touched new place, move", touched_new_place, move);
