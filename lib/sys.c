@@ -228,20 +228,21 @@ static int find_features(int (*open_one)(void), uint64_t *offered)
 	return ret;
 }
 
-/* Opens with what is needed, and what is wanted as far as it is there. */
+/* A kernel without all that is wanted refuses at first, and is asked what it has. */
 static int open_uffd(int (*open_one)(void), uint64_t needed, uint64_t *features)
 {
 	uint64_t offered, wanted = UFFD_FEATURE_MOVE | UFFD_FEATURE_POISON;
-	int ret = find_features(open_one, &offered);
-	int fd;
+	int fd = open_one();
+	int ret;
 
-	if (ret < 0)
-		return ret;
-	fd = open_one();
 	if (fd < 0)
 		return fd;
-	*features = needed | (wanted & offered);
+	*features = needed | wanted;
 	ret = start_uffd(fd, *features, &offered);
+	if (ret == -EINVAL && (ret = find_features(open_one, &offered)) == 0) {
+		*features = needed | (wanted & offered);
+		ret = start_uffd(fd, *features, &offered);
+	}
 	if (ret < 0) {
 		CALL1(SYS_close, fd);
 		return ret;

@@ -615,7 +615,7 @@ static bool may_be_large(long nr, const long args[6])
 
 long em_guard_held(long nr, const long args[6])
 {
-	return held_call(em_call_find(nr), nr, args);
+	return em_core_active() ? held_call(em_call_find(nr), nr, args) : em_arch_call(nr, args);
 }
 
 long em_guard_call(long nr, const long args[6])
@@ -623,6 +623,8 @@ long em_guard_call(long nr, const long args[6])
 	const struct em_call *c = em_call_find(nr);
 	long ret;
 
+	if (em_unlikely(!em_core_active()))
+		return em_arch_call(nr, args);
 	if (may_be_large(nr, args))
 		return cut_call(c, nr, args);
 	if (memory_call(nr, args, &ret))

@@ -348,6 +348,11 @@ void em_mem_is_new(uintptr_t addr, size_t bytes)
 		em_mem_mlock(addr, bytes, 0); /* as for the kernel: what fails goes unsaid */
 }
 
+void em_mem_forked(void)
+{
+	atomic_store_explicit(&lock_new, false, memory_order_relaxed);
+}
+
 /* Our tables, and buffers that pages are moved to and dropped from. */
 static bool is_special(const char *line, uintptr_t start, uintptr_t end)
 {

@@ -25,5 +25,7 @@ long em_mem_process_madvise(int pidfd, const struct iovec *ranges, size_t count,
 			    int advice, unsigned int flags);
 /* New memory of the program's own: locked, if it asked for that (mlockall). */
 void em_mem_is_new(uintptr_t addr, size_t bytes);
+/* In a forked child: nothing is locked. */
+void em_mem_forked(void);
 
 #endif

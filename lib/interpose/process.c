@@ -12,6 +12,7 @@
 #include "fork.h"
 #include "interpose.h"
 #include "knobs.h"
+#include "net_calls.h"
 #include "sys.h"
 #include "window.h"
 #include "worker.h"
@@ -61,6 +62,7 @@ static void in_child(void)
 	if (forking) {
 		forking = false;
 		em_fork_child();
+		em_mem_forked();
 	}
 }
 

@@ -174,6 +174,25 @@ preload_allocator() {
 	preload_allocator 'libtcmalloc_minimal\.so'
 }
 
+@test "preload: the library alone, with nothing to manage" {
+	need_attach python3
+	local library
+	library=$("$EXTMEM" run --dry-run -- true | sed -n "s/^export LD_PRELOAD='\\(.*\\)'/\\1/p")
+	LD_PRELOAD=$library python3 -c '
+import ctypes, os, resource
+libc = ctypes.CDLL(None, use_errno=True)
+resource.setrlimit(resource.RLIMIT_AS, (1 << 32, resource.RLIM_INFINITY))
+page = ctypes.create_string_buffer(3 * 4096)
+at = ctypes.addressof(page) + 4095 & ~4095
+vector = ctypes.create_string_buffer(8)
+assert libc.mincore(ctypes.c_void_p(at), 8192, vector) == 0
+assert libc.munlockall() == 0
+assert libc.prctl(16, vector, 0, 0, 0) == 0 # PR_GET_NAME
+assert os.waitpid(os.fork() or os._exit(0), 0)[1] == 0
+print("fine")' >"$scratch/said"
+	grep -x fine "$scratch/said"
+}
+
 @test "programs built with a sanitizer are refused" {
 	need_attach cc
 	echo 'int main(void) { return 0; }' >empty.c

@@ -227,6 +227,8 @@ static void locked_grows(void)
 static void locked_all(void)
 {
 	unsigned char *p = row_map(BYTES), *q, *large;
+	int status;
+	pid_t pid;
 
 	row_fill(p, BYTES, 1);
 	if (mlockall(MCL_CURRENT) < 0)
@@ -239,6 +241,15 @@ static void locked_all(void)
 	row_fill(q, BYTES, 2);
 	press();
 	must_be_present(q, BYTES);
+	pid = fork(); /* a child has nothing locked */
+	if (pid == 0) {
+		q = row_map(BYTES);
+		row_fill(q, BYTES, 2);
+		row_push_out(q, BYTES);
+		row_push_out(p, BYTES);
+		_exit(7);
+	}
+	ROW_CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 7);
 	ROW_CHECK(mlockall(0) < 0 && errno == EINVAL);
 	ROW_CHECK(mlockall(64) < 0 && errno == EINVAL);
 	ROW_CHECK(munlockall() == 0);
