@@ -10,9 +10,12 @@
 #include "sys.h"
 #include "thread.h"
 #include "window.h"
+#include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 
 #define EM_STACK_BYTES (256ul << 10) /* touched only as far as used */
 /* For what libc does before and after a thread's body. */
@@ -31,11 +34,71 @@ bool em_threads_made(void)
 	return atomic_load_explicit(&made, memory_order_relaxed);
 }
 
+/* ---- robust mutexes ------------------------------------------------------ */
+
+/* What the kernel does to the word of a mutex whose owner has ended. */
+static void owner_died(_Atomic uint32_t *word, bool inherits)
+{
+	uint32_t was = atomic_load(word);
+
+	do {
+		if ((was & FUTEX_TID_MASK) != (uint32_t)em_sys_tid())
+			return;
+	} while (!atomic_compare_exchange_weak(word, &was,
+					       (was & FUTEX_WAITERS) | FUTEX_OWNER_DIED));
+	if (was & FUTEX_WAITERS && !inherits)
+		em_guard_call(SYS_futex, (const long[6]){ (long)word, FUTEX_WAKE, 1, 0, 0, 0 });
+}
+
+static struct robust_list_head *held_mutexes(void)
+{
+	struct robust_list_head *head = NULL;
+	size_t bytes;
+
+	if (em_syscall(SYS_get_robust_list, 0, (long)&head, (long)&bytes, 0, 0, 0) < 0 ||
+	    !head || head->list.next == &head->list)
+		return NULL;
+	return head;
+}
+
+/*
+ * The kernel looks at the robust mutexes that an ended thread still holds, and
+ * gives up at the first that is away: so they are seen to before. The lowest bit
+ * of a link says that the mutex inherits priority.
+ */
+static void let_go_of_mutexes(struct robust_list_head *head)
+{
+	uintptr_t at = (uintptr_t)head->list.next;
+
+	for (int n = 0; n < ROBUST_LIST_LIMIT && at != (uintptr_t)&head->list; n++) {
+		uintptr_t entry = at & ~1ul;
+		bool inherits = at & 1;
+		at = (uintptr_t)((struct robust_list *)entry)->next;
+		owner_died((_Atomic uint32_t *)(entry + (uintptr_t)head->futex_offset),
+			   inherits);
+	}
+	head->list.next = &head->list;
+}
+
+/* Of libc's rounds of destructors; other ones may unlock what is held. */
+EM_TLS int rounds;
+
+static bool waits_for_others(void *stack, struct robust_list_head *head)
+{
+	return head && ++rounds < PTHREAD_DESTRUCTOR_ITERATIONS &&
+	       pthread_setspecific(leaving, stack) == 0;
+}
+
 /* The stack goes when the thread is gone: nothing of ours may fault after it. */
 static void thread_ends(void *stack)
 {
 	stack_t off = { .ss_flags = SS_DISABLE };
+	struct robust_list_head *head = held_mutexes();
 
+	if (waits_for_others(stack, head))
+		return;
+	if (head)
+		let_go_of_mutexes(head);
 	own_stack = NULL; /* first: no signal is taken away from there any more */
 	atomic_signal_fence(memory_order_seq_cst);
 	EM_REAL(sigaltstack)(&off, NULL);

@@ -81,9 +81,48 @@ static void end_detached(void)
 	usleep(300000);
 }
 
+/* ---- mutexes whose owner dies ---------------------------------------------- */
+
+static void make_mutex(pthread_mutex_t *m, int protocol)
+{
+	pthread_mutexattr_t attr;
+
+	ROW_CHECK(pthread_mutexattr_init(&attr) == 0);
+	ROW_CHECK(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0);
+	ROW_CHECK(pthread_mutexattr_setprotocol(&attr, protocol) == 0);
+	ROW_CHECK(pthread_mutex_init(m, &attr) == 0);
+}
+
+static void *lock_and_end(void *arg)
+{
+	ROW_CHECK(pthread_mutex_lock(arg) == 0);
+	push_everything_out(); /* the kernel walks the list of an ended thread */
+	return NULL;
+}
+
+static void robust(int protocol)
+{
+	for (int i = 0; i < 3; i++) {
+		pthread_mutex_t *m = row_map(BYTES);
+		pthread_t thread;
+		make_mutex(m, protocol);
+		ROW_CHECK(pthread_create(&thread, NULL, lock_and_end, m) == 0);
+		ROW_CHECK(pthread_join(thread, NULL) == 0);
+		ROW_CHECK(pthread_mutex_lock(m) == EOWNERDEAD);
+		ROW_CHECK(pthread_mutex_consistent(m) == 0);
+		ROW_CHECK(pthread_mutex_unlock(m) == 0);
+		ROW_CHECK(pthread_mutex_lock(m) == 0 && pthread_mutex_unlock(m) == 0);
+	}
+}
+
+static void robust_mutex(void) { robust(PTHREAD_PRIO_NONE); }
+static void robust_pi_mutex(void) { robust(PTHREAD_PRIO_INHERIT); }
+
 static const struct row rows[] = {
 	{ "begin-with-locale", "libc", begin_with_locale },
 	{ "end-detached", "libc", end_detached },
+	{ "robust-mutex", "-", robust_mutex },
+	{ "robust-pi-mutex", "-", robust_pi_mutex },
 };
 
 int main(int argc, char **argv)
