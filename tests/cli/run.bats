@@ -310,6 +310,15 @@ restore_overcommit() {
 	saved_overcommit='' saved_ratio=''
 }
 
+@test "a program's io_uring is answered as not permitted, in one line" {
+	need_paging
+	need_tool perl
+	extmem run --limit 64M --swap "$scratch" -- \
+		perl -e '$p = "\0" x 120; exit(syscall(425, 8, $p) == -1 && $!{EPERM} ? 5 : 6)'
+	expect_status 5
+	expect_line "io_uring is answered as not permitted"
+}
+
 @test "strict seccomp is answered as not there, in one line" {
 	need_paging
 	need_tool perl
