@@ -132,7 +132,8 @@ check_PROGRAMS += $(unit_tests)
 # ---- what the scripts use ----
 
 check_PROGRAMS += tests/lib/measure tests/lib/lines tests/stress/kernel tests/stress/verify \
-	tests/stress/torture tests/bench/touch tests/stress/memcalls tests/bench/fork tests/bench/calls
+	tests/stress/torture tests/bench/touch tests/bench/pagerank tests/stress/memcalls \
+	tests/bench/fork tests/bench/calls
 tests_lib_measure_SOURCES = tests/lib/measure.c
 tests_lib_lines_SOURCES = tests/lib/lines.c
 tests_stress_kernel_SOURCES = tests/stress/kernel.c
@@ -149,6 +150,9 @@ tests_bench_fork_SOURCES = tests/bench/fork.c
 tests_bench_calls_SOURCES = tests/bench/calls.c
 tests_bench_calls_CFLAGS = $(AM_CFLAGS) -pthread
 tests_bench_calls_LDFLAGS = $(AM_LDFLAGS) -pthread
+tests_bench_pagerank_SOURCES = tests/bench/pagerank.c
+tests_bench_pagerank_CFLAGS = $(AM_CFLAGS) -pthread
+tests_bench_pagerank_LDFLAGS = $(AM_LDFLAGS) -pthread
 tests_bench_touch_SOURCES = tests/bench/touch.c tests/bench/floor.c \
 	tests/bench/floor.h
 tests_bench_touch_CFLAGS = $(AM_CFLAGS) -pthread $(LIBURING_CFLAGS)

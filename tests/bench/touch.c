@@ -2,16 +2,27 @@
  *
  * touch: how many pages a second a program can touch.
  *
- *   touch --mb N --threads T --pattern fill|random|seq|hot --op read|write
- *         --seconds S [--seed N] [--json] [--floor MB [--swap DIR]]
+ *   touch --mb N --threads T --pattern PATTERN --op read|write --seconds S
+ *         [--stride PAGES] [--reserve-gb N] [--seed N] [--json]
+ *         [--floor MB [--swap DIR]]
  *
  * A touch reads or writes one word of a page. The area is filled by writing
- * before the clock starts, but for `fill`, which times just that: the first
- * touch of the whole area, every byte of it written. `seq` cycles, each thread
- * through its own part; `random` draws from all pages; `hot` draws nine of ten
- * touches from the first tenth of the pages.
+ * before the clock starts, but for `fill`. The patterns:
  *
- * It knows nothing of extmem; tests/bench/spine.sh runs it under extmem, under
+ *   fill     times just that: the first touch of the whole area, every byte written
+ *   random   draws from all pages
+ *   seq      cycles, each thread through its own part
+ *   strided  the same, only every --stride'th page at each pass, until all had a turn
+ *   hot      draws nine of ten touches from the first tenth of the pages
+ *   chase    follows pointers through each thread's part, in one random cycle: where
+ *            the next touch goes is only known when this one has been served
+ *   idle     touches nothing: what the process, all of its threads together, spends
+ *            on having been filled
+ *
+ * --reserve-gb spreads the pages evenly over so much of reserved memory, which
+ * is otherwise left alone.
+ *
+ * It knows nothing of extmem; tests/bench/run runs it under extmem, under
  * a memory cgroup with the kernel's swap, and alone. With --floor it pages
  * itself: see floor.h.
  */
@@ -35,9 +46,10 @@
 #define THREADS_MAX 256u
 #define CLOCK_EVERY 64u /* touches between two looks at the clock */
 
-enum pattern { FILL, RANDOM, SEQ, HOT, PATTERNS };
+enum pattern { FILL, RANDOM, SEQ, STRIDED, HOT, CHASE, IDLE, PATTERNS };
 
-static const char *const pattern_names[PATTERNS] = { "fill", "random", "seq", "hot" };
+static const char *const pattern_names[PATTERNS] = { "fill", "random", "seq", "strided",
+						     "hot", "chase", "idle" };
 
 struct worker {
 	_Alignas(128) unsigned int id;
@@ -49,6 +61,8 @@ struct worker {
 
 static volatile uint64_t *area;
 static size_t pages;
+static size_t spread = 1; /* a page is so many pages after the one before it */
+static size_t stride = 16;
 static unsigned int threads = 1;
 static enum pattern pattern = RANDOM;
 static bool writing = true;
@@ -74,9 +88,14 @@ static uint64_t rnd(struct worker *w)
 	return w->rng;
 }
 
+static volatile uint64_t *page_words(size_t page)
+{
+	return area + page * spread * PAGE_WORDS;
+}
+
 static void touch(struct worker *w, size_t page)
 {
-	volatile uint64_t *word = area + page * PAGE_WORDS + (page & 511);
+	volatile uint64_t *word = page_words(page) + (page & 511);
 
 	if (writing)
 		*word = w->touches;
@@ -98,22 +117,71 @@ static void fill(struct worker *w)
 
 	part(w, &from, &to);
 	for (size_t page = from; page < to; page++)
-		memset((void *)(uintptr_t)(area + page * PAGE_WORDS), (int)(page & 0x7f) + 1,
-		       PAGE_BYTES);
+		memset((void *)(uintptr_t)page_words(page), (int)(page & 0x7f) + 1, PAGE_BYTES);
 	w->touches += to - from;
 }
 
-static void cycle(struct worker *w)
+static void cycle(struct worker *w, size_t step)
 {
-	size_t from, to, page;
+	size_t from, to, page, first;
 
 	part(w, &from, &to);
-	page = from;
+	page = first = from;
 	while (now() < deadline) {
 		for (unsigned int i = 0; i < CLOCK_EVERY; i++) {
 			touch(w, page);
-			if (++page == to)
-				page = from;
+			page += step;
+			if (page >= to) {
+				if (++first == from + step || first >= to)
+					first = from;
+				page = first;
+			}
+		}
+	}
+}
+
+/* Where a page keeps the number of the next one; touch() uses another word. */
+static volatile uint64_t *next_of(size_t page)
+{
+	return page_words(page) + ((page + 1) & 511);
+}
+
+/* One random cycle through this thread's part (Sattolo's way to shuffle). */
+static void link_pages(struct worker *w)
+{
+	size_t from, to, count;
+	uint32_t *next;
+
+	part(w, &from, &to);
+	count = to - from;
+	next = malloc(count * sizeof(*next));
+	if (!next) {
+		fprintf(stderr, "touch: no memory for %zu links\n", count);
+		exit(1);
+	}
+	for (size_t i = 0; i < count; i++)
+		next[i] = (uint32_t)i;
+	for (size_t i = count; i-- > 1;) {
+		size_t k = rnd(w) % i;
+		uint32_t other = next[k];
+
+		next[k] = next[i];
+		next[i] = other;
+	}
+	for (size_t i = 0; i < count; i++)
+		*next_of(from + i) = from + next[i];
+	free(next);
+}
+
+static void chase(struct worker *w)
+{
+	size_t page, to;
+
+	part(w, &page, &to);
+	while (now() < deadline) {
+		for (unsigned int i = 0; i < CLOCK_EVERY; i++) {
+			touch(w, page);
+			page = *next_of(page);
 		}
 	}
 }
@@ -137,6 +205,8 @@ static void *worker_main(void *arg)
 
 	if (pattern != FILL) {
 		fill(w);
+		if (pattern == CHASE)
+			link_pages(w);
 		w->touches = 0;
 	}
 	if (pthread_barrier_wait(&start_line) == PTHREAD_BARRIER_SERIAL_THREAD) {
@@ -144,12 +214,13 @@ static void *worker_main(void *arg)
 		deadline = began + seconds;
 	}
 	pthread_barrier_wait(&start_line);
-	if (pattern == FILL)
-		fill(w);
-	else if (pattern == SEQ)
-		cycle(w);
-	else
-		draw(w);
+	switch (pattern) {
+	case FILL: fill(w); break;
+	case SEQ: cycle(w, 1); break;
+	case STRIDED: cycle(w, stride); break;
+	case CHASE: chase(w); break;
+	default: draw(w); break;
+	}
 	return NULL;
 }
 
@@ -172,20 +243,50 @@ static void print(bool json)
 	       touches, per_second, mb_per_second);
 }
 
+static double cpu_seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+/* What was under way has half a second to end. */
+static void idle(bool json)
+{
+	struct timespec settle = { .tv_nsec = 500000000 };
+	struct timespec rest = { (time_t)seconds, (long)((seconds - (long)seconds) * 1e9) };
+	double before, spent;
+
+	fill(&workers[0]);
+	nanosleep(&settle, NULL);
+	before = cpu_seconds();
+	nanosleep(&rest, NULL);
+	spent = (cpu_seconds() - before) * 1e6 / seconds;
+	printf(json ? "{\"pattern\": \"idle\", \"mb\": %zu, \"cpu_us_per_second\": %.0f}\n" :
+		      "idle %zu MB: %.0f us of processor time a second\n",
+	       pages / 256, spent);
+}
+
 static size_t floor_mb;
 static const char *floor_folder = "/var/tmp";
 
-static void run(uint64_t seed, bool json)
+static void map_area(void)
 {
+	size_t bytes = pages * spread * PAGE_BYTES;
 	void *p = floor_mb ? floor_map(pages, floor_mb * 256, floor_folder) :
-		  mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		  mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED) {
-		fprintf(stderr, "touch: cannot map %zu MB: %s\n", pages / 256, strerror(errno));
+		fprintf(stderr, "touch: cannot map %zu MB: %s\n", bytes >> 20, strerror(errno));
 		exit(1);
 	}
 	area = p;
+}
+
+static void run(uint64_t seed, bool json)
+{
 	pthread_barrier_init(&start_line, NULL, threads);
 	for (unsigned int t = 0; t < threads; t++) {
 		workers[t].id = t;
@@ -202,8 +303,9 @@ static void run(uint64_t seed, bool json)
 
 static void usage(FILE *out)
 {
-	fprintf(out, "usage: touch [--mb N] [--threads T] [--pattern fill|random|seq|hot]\n"
-		     "             [--op read|write] [--seconds S] [--seed N] [--json]\n"
+	fprintf(out, "usage: touch [--mb N] [--threads T] [--op read|write] [--seconds S]\n"
+		     "             [--pattern fill|random|seq|strided|hot|chase|idle]\n"
+		     "             [--stride PAGES] [--reserve-gb N] [--seed N] [--json]\n"
 		     "             [--floor MB] [--swap DIR]\n");
 }
 
@@ -218,6 +320,18 @@ static uint64_t number(const char *text, uint64_t min, uint64_t max, const char 
 		exit(2);
 	}
 	return n;
+}
+
+static double duration(const char *text)
+{
+	char *end;
+	double s = strtod(text, &end);
+
+	if (*text == '\0' || *end != '\0' || !(s > 0 && s <= 86400)) {
+		fprintf(stderr, "touch: --seconds is '%s', want more than 0, to 86400\n", text);
+		exit(2);
+	}
+	return s;
 }
 
 static int choice(const char *text, const char *const *names, int count, const char *what)
@@ -239,6 +353,8 @@ int main(int argc, char **argv)
 		{ "pattern", required_argument, NULL, 'p' },
 		{ "op", required_argument, NULL, 'o' },
 		{ "seconds", required_argument, NULL, 's' },
+		{ "stride", required_argument, NULL, 'n' },
+		{ "reserve-gb", required_argument, NULL, 'g' },
 		{ "seed", required_argument, NULL, 'r' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "floor", required_argument, NULL, 'f' },
@@ -246,7 +362,7 @@ int main(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	uint64_t seed = 1, mb = 64;
+	uint64_t seed = 1, mb = 64, reserve_gb = 0;
 	bool json = false;
 	int c;
 
@@ -256,7 +372,9 @@ int main(int argc, char **argv)
 		case 't': threads = (unsigned int)number(optarg, 1, THREADS_MAX, "--threads"); break;
 		case 'p': pattern = (enum pattern)choice(optarg, pattern_names, PATTERNS, "pattern"); break;
 		case 'o': writing = choice(optarg, ops, 2, "operation") == 1; break;
-		case 's': seconds = (double)number(optarg, 0, 86400, "--seconds"); break;
+		case 's': seconds = duration(optarg); break;
+		case 'n': stride = number(optarg, 1, 1u << 20, "--stride"); break;
+		case 'g': reserve_gb = number(optarg, 1, 1u << 12, "--reserve-gb"); break;
 		case 'r': seed = number(optarg, 0, UINT32_MAX, "--seed"); break;
 		case 'j': json = true; break;
 		case 'f': floor_mb = number(optarg, 32, 1u << 20, "--floor"); break;
@@ -265,7 +383,17 @@ int main(int argc, char **argv)
 		default: usage(stderr); return 2;
 		}
 	}
+	if (reserve_gb && (floor_mb || reserve_gb << 10 < mb)) {
+		fprintf(stderr, "touch: --reserve-gb wants more than --mb, and no --floor\n");
+		return 2;
+	}
 	pages = mb * 256;
-	run(seed, json);
+	if (reserve_gb)
+		spread = (reserve_gb << 18) / pages;
+	map_area();
+	if (pattern == IDLE)
+		idle(json);
+	else
+		run(seed, json);
 	return 0;
 }

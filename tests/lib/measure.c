@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * measure FILE COMMAND [ARG...]: runs COMMAND, passes its exit status through
- * and writes "SECONDS MAXRSS_KIB" into FILE: the time it took as a whole, and
- * the largest resident set that it or a child it waited for had.
+ * and writes "SECONDS MAXRSS_KIB CPU_SECONDS" into FILE: the time it took as a whole,
+ * the largest resident set that it or a child it waited for had, and the
+ * processor time of all of them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +19,11 @@ static double now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+static double seconds_of(struct timeval tv)
+{
+	return (double)tv.tv_sec + (double)tv.tv_usec * 1e-6;
 }
 
 int main(int argc, char **argv)
@@ -42,8 +48,11 @@ int main(int argc, char **argv)
 	}
 	double spent = now() - began;
 
+	double cpu = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+
 	FILE *out = fopen(argv[1], "w");
-	if (!out || fprintf(out, "%.6f %ld\n", spent, usage.ru_maxrss) < 0 || fclose(out) != 0) {
+	if (!out || fprintf(out, "%.6f %ld %.6f\n", spent, usage.ru_maxrss, cpu) < 0 ||
+	    fclose(out) != 0) {
 		fprintf(stderr, "measure: cannot write '%s': %s\n", argv[1], strerror(errno));
 		return 2;
 	}

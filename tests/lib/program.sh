@@ -68,7 +68,7 @@ run_alone() {
 		tap_not_ok "runs alone" "$scratch/err"
 		tap_done
 	fi
-	read -r seconds kib <"$scratch/measured"
+	read -r seconds kib _ <"$scratch/measured"
 	set_limit "$kib"
 	tap_note "alone: $seconds s"
 }
