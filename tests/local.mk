@@ -225,7 +225,7 @@ program_tests = tests/programs/bash.sh tests/programs/bc.sh \
 stress_tests = tests/stress/memcalls.sh tests/stress/run.sh tests/stress/stress-ng.sh \
 	tests/stress/torture.sh
 row_tests = tests/rows/run.sh
-bench_tests = tests/bench/smoke.sh
+bench_tests = tests/bench/reckoning.sh tests/bench/smoke.sh
 
 TESTS += $(unit_tests) tests/check-handler-symbols $(cli_tests) \
 	$(row_tests) $(stress_tests) $(program_tests) $(bench_tests)
@@ -233,11 +233,17 @@ TESTS += $(unit_tests) tests/check-handler-symbols $(cli_tests) \
 EXTRA_DIST += tests/check-handler-symbols tests/handler-symbols.txt \
 	tests/lib/tap-driver tests/lib/tally tests/lib/run-bats \
 	tests/lib/common.sh tests/lib/program.sh tests/run-programs \
-	tests/bench/spine.sh tests/bench/faults.sh tests/cli/helpers.bash \
+	tests/bench/run tests/bench/columns.sh tests/bench/workloads.sh \
+	tests/bench/report.awk tests/cli/helpers.bash \
 	$(cli_tests) $(row_tests) $(stress_tests) $(program_tests) \
 	$(bench_tests)
 
-.PHONY: check-unit check-long results
+.PHONY: check-unit check-long results bench
+# BENCH='--only random-write-8 --rounds 9', for example.
+bench: all tests/bench/touch$(EXEEXT) tests/bench/pagerank$(EXEEXT) \
+	tests/lib/measure$(EXEEXT) tests/lib/lines$(EXEEXT)
+	@$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/tests/bench/run $(BENCH)
+
 check-unit:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(unit_tests)'
 

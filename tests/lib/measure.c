@@ -6,8 +6,10 @@
  * processor time of all of them.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -38,6 +40,7 @@ int main(int argc, char **argv)
 	double began = now();
 	pid_t pid = fork();
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* who ends us ends it */
 		execvp(argv[2], argv + 2);
 		fprintf(stderr, "measure: cannot run '%s': %s\n", argv[2], strerror(errno));
 		_exit(127);
