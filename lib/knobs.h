@@ -16,6 +16,7 @@
 /* A protection, and its name in EXTMEM_TEST_OFF. */
 #define EM_KNOBS(X) \
 	X(CALLS, "calls")  /* buffers of system calls brought in and kept */ \
+	X(SYSCALL, "syscall") /* calls that the program makes by syscall(2) */ \
 	X(CANCEL, "cancel") /* wrapped calls are cancellation points */ \
 	X(NET, "net")      /* calls that libc makes inside itself */ \
 	X(SANDBOX, "sandbox") /* filters of the program's spare our own calls */ \

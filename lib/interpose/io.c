@@ -409,8 +409,8 @@ long em_io_failed(long result)
 }
 
 /*
- * Vectors are looked into as those of the wrappers are. A mapping that is made
- * in this way is the kernel's: the program knows why it goes round libc.
+ * Vectors are looked into as those of the wrappers are, and mappings are ours
+ * as theirs are: sbcl maps its whole heap in this way.
  */
 long em_io_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -421,8 +421,7 @@ long em_io_syscall(long nr, long a, long b, long c, long d, long e, long f)
 		return em_errno_return(em_process_fork(nr, args));
 	if (em_unlikely(nr == SYS_exit) && em_process_ends())
 		nr = SYS_exit_group;
-	if (!em_core_active() || !em_call_find(nr) ||
-	    (nr == SYS_mmap && !em_in_window((uintptr_t)a)))
+	if (!em_core_active() || !em_call_find(nr) || !em_protects(EM_KNOB_SYSCALL))
 		return em_errno_return(em_arch_call(nr, args));
 	long ret = em_guard_call(nr, args);
 	if (em_unlikely(nr == SYS_rt_sigprocmask))

@@ -455,6 +455,26 @@ static void many(void)
 	ROW_CHECK(munmap(p, (size_t)COUNT * EACH * ROW_PAGE) == 0);
 }
 
+/* A program that asks the kernel for its memory past libc's own functions. */
+static void by_syscall(void)
+{
+	enum { PART = 4 * ROW_PAGE };
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	unsigned char *p = (unsigned char *)syscall(SYS_mmap, NULL, BYTES,
+						    PROT_READ | PROT_WRITE, flags, -1, 0L);
+
+	ROW_CHECK(p != MAP_FAILED);
+	row_fill(p, BYTES, 1);
+	row_push_out(p, BYTES);
+	row_verify(p, BYTES, 1);
+	row_push_out(p, BYTES);
+	ROW_CHECK(syscall(SYS_mmap, p, PART, PROT_READ, flags | MAP_FIXED, -1, 0L) == (long)p);
+	for (size_t at = 0; at < PART; at++)
+		ROW_CHECK(p[at] == 0);
+	ROW_CHECK(p[PART] == row_byte(1, PART));
+	ROW_CHECK(syscall(SYS_munmap, p, BYTES) == 0);
+}
+
 #define RATION (1ul << 30)
 
 static void *try_map(size_t bytes, int prot)
@@ -551,6 +571,7 @@ static const struct row rows[] = {
 	{ "foreign", "-", foreign_moves },
 	{ "too-many", "-", too_many },
 	{ "many", "-", many },
+	{ "by-syscall", "syscall", by_syscall },
 	{ "rationed", "space", rationed },
 	{ "rationed-data", "space", rationed_data },
 };
