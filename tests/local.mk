@@ -218,7 +218,7 @@ program_tests = tests/programs/bash.sh tests/programs/bc.sh \
 	tests/programs/numpy.sh tests/programs/openssl.sh tests/programs/perl.sh \
 	tests/programs/php.sh tests/programs/pigz.sh tests/programs/postgres.sh \
 	tests/programs/python.sh tests/programs/redis-bgsave.sh \
-	tests/programs/redis.sh tests/programs/ruby.sh \
+	tests/programs/redis.sh tests/programs/ruby.sh tests/programs/sbcl.sh \
 	tests/programs/sort-numbers.sh tests/programs/sort.sh \
 	tests/programs/sqlite.sh tests/programs/tar.sh tests/programs/xz.sh \
 	tests/programs/zstd.sh
