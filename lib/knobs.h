@@ -17,6 +17,7 @@
 #define EM_KNOBS(X) \
 	X(CALLS, "calls")  /* buffers of system calls brought in and kept */ \
 	X(SYSCALL, "syscall") /* calls that the program makes by syscall(2) */ \
+	X(WHOLE, "whole") /* what must be one call is not cut */ \
 	X(CANCEL, "cancel") /* wrapped calls are cancellation points */ \
 	X(NET, "net")      /* calls that libc makes inside itself */ \
 	X(SANDBOX, "sandbox") /* filters of the program's spare our own calls */ \

@@ -550,7 +550,8 @@ static long cut_call(const struct em_call *c, long nr, const long args[6])
 	t.at = t.into = t.total = t.done = 0;
 	memcpy(t.args, args, sizeof(t.args));
 	if (is_large(&t))
-		cut = may_cut(nr, args, t.out, flags_of(nr, args), t.total);
+		cut = em_protects(EM_KNOB_WHOLE) ?
+			may_cut(nr, args, t.out, flags_of(nr, args), t.total) : ALL;
 	if (cut == WHOLE)
 		return held_call(c, nr, args);
 	return t.kind == MESSAGE ? transfer_message(&t, cut) : transfer(&t, cut);

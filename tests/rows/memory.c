@@ -164,8 +164,12 @@ static void locked(void)
 	unsigned char *p = row_map(BYTES), *pressure = row_map(ROW_PRESSURE_BYTES);
 	unsigned char vector[BYTES / ROW_PAGE];
 
-	if (mlock(p, BYTES) < 0)
+	struct rlimit lock;
+
+	ROW_CHECK(getrlimit(RLIMIT_MEMLOCK, &lock) == 0);
+	if (lock.rlim_cur < BYTES)
 		row_skip("RLIMIT_MEMLOCK is too small");
+	ROW_CHECK(mlock(p, BYTES) == 0);
 	row_fill(p, BYTES, 1);
 	for (size_t at = 0; at < ROW_PRESSURE_BYTES; at += ROW_PAGE)
 		memset(pressure + at, 1, ROW_PAGE);
@@ -557,10 +561,10 @@ static const struct row rows[] = {
 	{ "mremap", "memory", moved },
 	{ "map-over", "memory", mapped_over },
 	{ "discard", "advice", discarded },
-	{ "protect", "-", protected_and_back },
+	{ "protect", "memory", protected_and_back },
 	{ "reserve", "-", reserved },
 	{ "kernels", "memory", kernels },
-	{ "mlock", "-", locked },
+	{ "mlock", "memory", locked },
 	{ "mlock-grows", "-", locked_grows },
 	{ "mlockall", "-", locked_all },
 	{ "advice", "advice", advised },
