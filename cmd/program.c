@@ -2,6 +2,7 @@
 #include "program.h"
 
 #include "common.h"
+#include "notes.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -171,7 +172,7 @@ static int check_loader(const char *path, int fd, const Elf64_Ehdr *h,
 	if (!strncmp(base_name(path), "ld-linux", 8))
 		return 0;
 	if (!interp[0])
-		return REFUSE(msg, "'%s' is statically linked, so nothing can be preloaded into it; build it with dynamic linking (Go: with -linkmode=external and cgo)",
+		return REFUSE(msg, "'%s' is statically linked, so nothing can be preloaded into it; build it with dynamic linking",
 			      path);
 	if (strstr(interp, "musl"))
 		return REFUSE(msg, "'%s' is linked to musl, and libextmem works with glibc only; use a build for glibc",
@@ -254,6 +255,24 @@ static int refuse_sanitizer(const char *path, int fd, const Elf64_Ehdr *h,
 	return status;
 }
 
+/* See notes.h; also the ones that are linked dynamically, for cgo. */
+static int refuse_go(const char *path, int fd, const Elf64_Ehdr *h,
+		     const struct message *msg)
+{
+	char notes[4096];
+	Elf64_Phdr ph;
+
+	for (unsigned int i = 0; i < h->e_phnum && read_header(fd, h, i, &ph); i++) {
+		if (ph.p_type != PT_NOTE || ph.p_filesz > sizeof(notes))
+			continue;
+		ssize_t got = pread(fd, notes, ph.p_filesz, (off_t)ph.p_offset);
+		if (got > 0 && em_notes_are_go(notes, (size_t)got))
+			return REFUSE(msg, "'%s' is a Go program, whose runtime blocks signals by system calls of its own, so its memory cannot be managed",
+				      path);
+	}
+	return 0;
+}
+
 static int check_elf(const char *path, int fd, const struct message *msg)
 {
 	Elf64_Ehdr h;
@@ -269,6 +288,8 @@ static int check_elf(const char *path, int fd, const struct message *msg)
 	int status = check_loader(path, fd, &h, msg);
 	if (!status)
 		status = refuse_sanitizer(path, fd, &h, msg);
+	if (!status)
+		status = refuse_go(path, fd, &h, msg);
 	return status ? status : check_privilege(path, fd, msg);
 }
 

@@ -6,6 +6,7 @@
 #include "fault.h"
 #include "knobs.h"
 #include "log.h"
+#include "notes.h"
 #include "page.h"
 #include "policy.h"
 #include "region.h"
@@ -22,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -182,6 +184,23 @@ static void start(const struct em_core_hooks *hooks, const char *text)
 	hooks->started();
 }
 
+/* Whether Go made the program: one that a managed program started, see notes.h. */
+static bool is_go(void)
+{
+	const Elf64_Phdr *ph = (const Elf64_Phdr *)getauxval(AT_PHDR);
+	size_t count = getauxval(AT_PHNUM);
+	uintptr_t base = 0;
+
+	for (size_t i = 0; ph && i < count; i++)
+		if (ph[i].p_type == PT_PHDR)
+			base = (uintptr_t)ph - ph[i].p_vaddr;
+	for (size_t i = 0; ph && i < count; i++)
+		if (ph[i].p_type == PT_NOTE &&
+		    em_notes_are_go((const void *)(base + ph[i].p_vaddr), ph[i].p_memsz))
+			return true;
+	return false;
+}
+
 bool em_core_start(const struct em_core_hooks *hooks)
 {
 	int not_yet = 0;
@@ -195,7 +214,7 @@ bool em_core_start(const struct em_core_hooks *hooks)
 		return false;
 	em_knobs_init();
 	text = getenv(EM_CONFIG_ENV);
-	if (text)
+	if (text && !is_go())
 		start(hooks, text);
 	else
 		atomic_store(&core.state, 3);

@@ -20,7 +20,7 @@ extmem_core_sources = \
 	lib/fork.c lib/fork.h \
 	lib/kernel.h \
 	lib/knobs.c lib/knobs.h \
-	lib/lock.c lib/lock.h \
+	lib/lock.c lib/lock.h lib/notes.h \
 	lib/log.c lib/log.h \
 	lib/page.c lib/page.h \
 	lib/policy.c lib/policy.h \

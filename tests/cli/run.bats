@@ -73,6 +73,45 @@ refused() {
 	[ -z "$stderr" ] || fail_with "expected nothing on stderr"
 }
 
+# A C program with the note of Go's linker says how much it has in memory.
+make_go() {
+	need_tool gcc
+	cat >"$scratch/go.c" <<-'END'
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <string.h>
+		__asm__(".section .note.go.buildid, \"a\", @note\n"
+			".long 4, 4, 4\n.ascii \"Go\\0\\0abcd\"\n.previous");
+		int main(void)
+		{
+			char line[256], *p = malloc(32 << 20);
+			long kib = 0;
+			memset(p, 1, 32 << 20);
+			FILE *f = fopen("/proc/self/status", "r");
+			while (fgets(line, sizeof(line), f))
+				sscanf(line, "RssAnon: %ld", &kib);
+			puts(kib >= 32 << 10 && p[kib] ? "all there" : "paged");
+			return 0;
+		}
+	END
+	gcc -O0 -o "$scratch/go" "$scratch/go.c"
+}
+
+@test "programs that Go builds are refused" {
+	make_go
+	refused 125 "is a Go program" "$scratch/go"
+}
+
+@test "a Go program that a managed one starts runs as it does alone" {
+	make_go
+	need_paging
+	extmem run --limit 8M --swap "$scratch" -- sh -c "$scratch/go; echo \$?"
+	expect_status 0
+	expect_output "all there
+0"
+	[ -z "$stderr" ] || fail_with "expected nothing on stderr"
+}
+
 @test "32-bit programs and other processors are refused" {
 	make_elf "$scratch/i386" 1 3 /lib/ld-linux.so.2
 	refused 125 "32-bit" "$scratch/i386"
