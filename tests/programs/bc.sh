@@ -9,8 +9,9 @@ set -u
 need_tools bc
 input=$scratch/script.bc
 cat >"$input" <<END
-n = $(by_size 25000 600000)
-for (i = 0; i < n; i++) a[i] = i * i * 123456789123456789 + 2 ^ (i % 300 + 1200)
+n = $(by_size 30000 700000)
+p = 7 ^ 1700
+for (i = 0; i < n; i++) a[i] = i * i * 123456789123456789 + p * (i % 7 + 1)
 s = 0
 for (i = n - 1; i >= 0; i--) s += a[i]
 s

@@ -9,7 +9,7 @@ set -u
 
 need_tools git awk
 export HOME=$scratch GIT_CONFIG_NOSYSTEM=1 LC_ALL=C
-awk -v n="$(by_size 6 40)" -v lines="$(by_size 100000 600000)" 'BEGIN {
+awk -v n="$(by_size 3 40)" -v lines="$(by_size 300000 600000)" 'BEGIN {
 	for (c = 1; c <= n; c++) {
 		printf "commit refs/heads/main\nmark :%d\ncommitter a <a@example.org> %d +0000\n", \
 			c, 1700000000 + c
@@ -25,7 +25,7 @@ awk -v n="$(by_size 6 40)" -v lines="$(by_size 100000 600000)" 'BEGIN {
 cat >"$scratch/work" <<'END'
 set -e
 rm -rf "$1"
-git init -q --bare "$1"
+git init -q --bare -b main "$1"
 cd "$1"
 git -c fastimport.unpackLimit=0 fast-import --quiet
 for pack in objects/pack/*.pack; do

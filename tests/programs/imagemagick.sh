@@ -8,6 +8,6 @@ set -u
 . "$(dirname "$0")/../lib/program.sh"
 
 need_tools convert
-compare convert -seed 1 -size "$(by_size 700x500 6000x4000)" plasma:red-blue -resize 120% \
+compare convert -seed 1 -size "$(by_size 1000x700 6000x4000)" plasma:red-blue -resize 120% \
 	-blur 0x2 -rotate 30 -depth 8 ppm:-
 tap_done

@@ -7,7 +7,7 @@ set -u
 . "$(dirname "$0")/../lib/program.sh"
 
 need_tools jq
-awk -v n="$(by_size 12000 600000)" 'BEGIN { printf "["
+awk -v n="$(by_size 24000 600000)" 'BEGIN { printf "["
 	for (i = 0; i < n; i++)
 		printf "%s{\"id\":%d,\"k\":%d,\"name\":\"n%d\",\"list\":[%d,%d,[%d]]}", \
 			i ? "," : "", i, i * 7919 % 10007, i % 97, i, i + 1, i * 2

@@ -17,5 +17,5 @@ for i = 1, n do s[#s + 1] = t[i].name; sum = sum + #s[#s] end
 print(#table.concat(s, ","), sum)
 collectgarbage()
 END
-compare lua5.4 "$scratch/work.lua" "$(by_size 80000 3000000)"
+compare lua5.4 "$scratch/work.lua" "$(by_size 110000 3000000)"
 tap_done

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # make -j with a hundred short children: what it and its shells do is not worth
-# paging, so every fiftieth child sorts a large piece, in less memory than that takes.
+# paging, so every tenth child sorts a large piece, in less memory than that takes.
 
 set -u
 # shellcheck source=tests/lib/program.sh
@@ -17,7 +17,7 @@ outputs = $(addprefix $(DIR)/out,$(shell seq $(CHILDREN)))
 all: $(outputs)
 	@cat $(outputs) | sha256sum
 $(outputs): $(DIR)/out%:
-	@tail -n +$* $(LINES) | head -n $$(($* % 50 ? 1000 : 250000)) | sort -S 64M >$@
+	@tail -n +$* $(LINES) | head -n $$(($* % 10 ? 1000 : 250000)) | sort -S 64M >$@
 END
 mkdir "$scratch/dir"
 command=(make -s -j4 -f "$scratch/Makefile" DIR="$scratch/dir" LINES="$scratch/lines"

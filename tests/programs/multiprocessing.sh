@@ -36,5 +36,5 @@ for child in children:
     child.join()
     print(child.exitcode)
 END
-compare_tree python3 "$scratch/pool.py" "$(by_size 12000 600000)"
+compare_tree python3 "$scratch/pool.py" "$(by_size 60000 600000)"
 tap_done

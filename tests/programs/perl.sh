@@ -16,5 +16,5 @@ my $text = join ",", map { "$_=" . scalar @{$h{$_}} } sort keys %h;
 my $found = () = $text =~ /key\d*7=4/g;
 print length $text, " $sum $found\n";
 END
-PERL_HASH_SEED=0 compare perl "$scratch/hash.pl" "$(by_size 100000 3000000)"
+PERL_HASH_SEED=0 compare perl "$scratch/hash.pl" "$(by_size 120000 3000000)"
 tap_done

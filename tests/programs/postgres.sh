@@ -68,7 +68,8 @@ for out in alone managed; do
 		# sorts in work_mem is that pages leave.
 		limit_kib=$limit_min_kib
 		tap_note "each process has a limit of $((limit_kib / 1024)) MB"
-		managed=("$extmem" run --limit "${limit_kib}K" --swap "$swap" --)
+		managed=("$extmem" run --limit "${limit_kib}K" --swap "$swap"
+			"${options[@]}" --)
 	fi
 done
 same_output "$scratch/alone" "$scratch/managed" "what clients see"
