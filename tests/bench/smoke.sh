@@ -12,7 +12,8 @@ need_tools python3
 
 bench=$srcdir/tests/bench/run
 swaps() {
-	cat /proc/swaps /proc/sys/vm/page-cluster
+	awk '{ print $1 }' /proc/swaps # how full each is may change meanwhile
+	cat /proc/sys/vm/page-cluster
 	find /sys/fs/cgroup -maxdepth 2 -name 'extmem-bench.*'
 	find /var/tmp -maxdepth 1 -name 'extmem-bench-*'
 }
@@ -69,7 +70,7 @@ is "each has a figure or a reason" well_formed "random-write-16 redis" native ex
 is "nothing is left of it" [ "$before" = "$(swaps)" ]
 
 # Ended half-way, it puts back what it changed.
-"$bench" --only random-write-1 --columns kernel --seconds 30 --mb 64 >"$scratch/out" 2>&1 &
+"$bench" --only random-write-1 --columns kernel,extmem --seconds 30 --mb 64 >"$scratch/out" 2>&1 &
 children+=("$!")
 sleep 2
 kill -TERM "${children[-1]}"

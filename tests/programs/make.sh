@@ -10,14 +10,14 @@ set -u
 need_tools make
 export LC_ALL=C
 outputs=$(by_size 100 1000)
-"$builddir/tests/lib/lines" --mb 16 >"$scratch/lines"
+"$builddir/tests/lib/lines" --mb 24 >"$scratch/lines"
 cat >"$scratch/Makefile" <<'END'
 SHELL = /bin/bash
 outputs = $(addprefix $(DIR)/out,$(shell seq $(CHILDREN)))
 all: $(outputs)
 	@cat $(outputs) | sha256sum
 $(outputs): $(DIR)/out%:
-	@tail -n +$* $(LINES) | head -n $$(($* % 10 ? 1000 : 250000)) | sort -S 64M >$@
+	@tail -n +$* $(LINES) | head -n $$(($* % 10 ? 1000 : 380000)) | sort -S 96M >$@
 END
 mkdir "$scratch/dir"
 command=(make -s -j4 -f "$scratch/Makefile" DIR="$scratch/dir" LINES="$scratch/lines"

@@ -78,7 +78,7 @@ static void destroy(const int *object)
 /* As the destructors of C++: run by the unwinder, through every frame. */
 static void *wait_with_object(void *arg)
 {
-	int object __attribute__((cleanup(destroy))) = 5;
+	__attribute__((cleanup(destroy), unused)) int object = 5;
 
 	((void (*)(void))arg)();
 	return NULL;
