@@ -31,8 +31,8 @@ int cmd_userfaultfd_check(enum em_delivery delivery, enum em_way_out way_out,
 			  char *warning, size_t warning_bytes, char *err, size_t err_bytes);
 
 /*
- * Is there room in the address space to reserve the window (RLIMIT_AS)? 0, or
- * -errno with a message.
+ * Do the limits on addresses (RLIMIT_AS, RLIMIT_DATA) leave room for what the
+ * library itself takes? 0, or -errno with a message.
  */
 int cmd_address_space_check(char *err, size_t err_bytes);
 

@@ -13,14 +13,14 @@
 #define WISH_SET (1ull << 63)
 
 static struct {
-	int (*spawn)(void (*body)(void));
+	em_spawn *spawn;
 	void (*fulfil)(const struct em_wish *w);
 	_Atomic bool started;
 	_Atomic uint32_t asleep; /* futex: 1 while the thread sleeps */
 	_Atomic uint64_t wishes[EM_WISHES];
 } ahead;
 
-void em_ahead_init(int spawn(void (*body)(void)), void fulfil(const struct em_wish *w))
+void em_ahead_init(em_spawn *spawn, void fulfil(const struct em_wish *w))
 {
 	ahead.spawn = spawn;
 	ahead.fulfil = fulfil;
@@ -43,7 +43,7 @@ static uint64_t pack(const struct em_wish *w)
 static bool take(struct em_wish *out)
 {
 	for (uint32_t i = 0; i < EM_WISHES; i++) {
-		uint64_t w = atomic_load_explicit(&ahead.wishes[i], memory_order_relaxed);
+		uint64_t w = atomic_load(&ahead.wishes[i]);
 		if (!w)
 			continue;
 		w = atomic_exchange(&ahead.wishes[i], 0); /* we alone take */
@@ -61,17 +61,14 @@ static void body(void)
 
 	em_sys_name_thread("extmem-ahead");
 	for (;;) {
-		/* Asleep first, then one more look: who asks wakes after asking. */
-		while (take(&wish))
-			ahead.fulfil(&wish);
+		/* Asleep first, then the look: who asks wakes after asking. */
 		atomic_store(&ahead.asleep, 1);
-		if (take(&wish)) {
-			atomic_store(&ahead.asleep, 0);
-			ahead.fulfil(&wish);
+		if (!take(&wish)) {
+			em_sys_wait(&ahead.asleep, 1, 0);
 			continue;
 		}
-		em_sys_wait(&ahead.asleep, 1, 0);
 		atomic_store(&ahead.asleep, 0);
+		ahead.fulfil(&wish);
 	}
 }
 

@@ -27,7 +27,7 @@ struct em_wish {
  * fulfil is called in the thread of our own, signals blocked; spawn starts it
  * (worker.h: em_worker_start()).
  */
-void em_ahead_init(int spawn(void (*body)(void)), void fulfil(const struct em_wish *w));
+void em_ahead_init(em_spawn *spawn, void fulfil(const struct em_wish *w));
 /* In a forked child: no thread yet, and nothing wished for. */
 void em_ahead_forked(void);
 /* Asks; forgotten when there are too many wishes already. EM_HANDLER */

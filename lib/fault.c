@@ -59,7 +59,7 @@ struct run {
 static void fulfil(const struct em_wish *wish);
 
 int em_fault_init(const struct em_config *cfg, uint64_t limit_pages,
-		  int spawn(void (*body)(void)))
+		  em_spawn *spawn)
 {
 	uint64_t run = em_clamp(cfg->readahead_bytes >> EM_PAGE_SHIFT, 1, EM_RUN_MAX);
 

@@ -36,7 +36,7 @@ enum em_fault_outcome {
  * spawn starts the thread that reads ahead (ahead.h).
  */
 int em_fault_init(const struct em_config *cfg, uint64_t limit_pages,
-		  int spawn(void (*body)(void)));
+		  em_spawn *spawn);
 /* After fork: nobody is reading. */
 void em_fault_forked(void);
 

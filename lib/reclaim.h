@@ -31,9 +31,6 @@
 
 struct em_thread;
 
-/* Starts a thread of the library's own, all signals blocked. 0 or -errno. */
-typedef int em_spawn(void (*body)(void));
-
 /*
  * Whether pages leave by MOVE: as configured, or else where MOVE is there and
  * either this kernel cannot drop scattered pages with one call, or the kernel

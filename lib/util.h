@@ -60,4 +60,7 @@ static inline void em_cpu_relax(void)
 	__builtin_ia32_pause();
 }
 
+/* Starts a thread of the library's own, all signals blocked. 0 or -errno. */
+typedef int em_spawn(void (*body)(void));
+
 #endif
