@@ -300,3 +300,13 @@ compare_tree() {
 	run_tree "$scratch/managed" "$@"
 	same_output "$scratch/alone" "$scratch/managed"
 }
+
+# c_functions N: a source file in C of so many different ones, f0 and on.
+c_functions() {
+	awk -v n="$1" 'BEGIN {
+		for (i = 0; i < n; i++)
+			printf "int f%d(int *a, int n) { int s = %d; for (int i = 0; i < n; i++) " \
+			       "{ if (a[i] & %d) s += a[i] * %d; else s ^= i << %d; } return s; }\n", \
+			       i, i, i + 1, i + 3, i % 13
+	}'
+}

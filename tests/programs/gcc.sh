@@ -7,15 +7,13 @@ set -u
 . "$(dirname "$0")/../lib/program.sh"
 
 need_tools gcc awk
-awk -v n="$(by_size 1200 12000)" 'BEGIN {
-	for (i = 0; i < n; i++)
-		printf "int f%d(int *a, int n) { int s = %d; for (int i = 0; i < n; i++) " \
-		       "{ if (a[i] & %d) s += a[i] * %d; else s ^= i << %d; } return s; }\n", \
-		       i, i, i + 1, i + 3, i % 13
+functions=$(by_size 1200 12000)
+c_functions "$functions" >"$scratch/large.c"
+awk -v n="$functions" 'BEGIN {
 	print "int all(int *a, int n) { int s = 0;"
 	for (i = 0; i < n; i++)
 		printf "s += f%d(a, n);\n", i
 	print "return s; }"
-}' >"$scratch/large.c"
+}' >>"$scratch/large.c"
 compare_tree gcc -O1 -pipe -c -o - -S "$scratch/large.c"
 tap_done
