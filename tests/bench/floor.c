@@ -30,6 +30,7 @@ enum { FRESH, BUSY, RESIDENT, BUFFERED, STORED };
 #define WORD(state, at) ((uint64_t)(at) << 3 | (state))
 #define STATE(word) ((unsigned int)((word) & 7))
 #define AT(word) ((word) >> 3)
+#define NO_BUFFER (UINT64_MAX >> 3)
 
 struct cluster {
 	unsigned int count;
@@ -73,6 +74,16 @@ static void copy_in(size_t page, const void *from)
 	need(ioctl(uffd, UFFDIO_COPY, &copy) == 0, "UFFDIO_COPY");
 }
 
+static void write_protect(size_t first, size_t last, uint64_t mode)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { (uintptr_t)area + first * PAGE, (last + 1 - first) * PAGE },
+		.mode = mode,
+	};
+
+	need(ioctl(uffd, UFFDIO_WRITEPROTECT, &wp) == 0, "UFFDIO_WRITEPROTECT");
+}
+
 static void enqueue(size_t page)
 {
 	size_t granule = page / GRANULE;
@@ -91,6 +102,19 @@ static void take_credit(void)
 	}
 }
 
+/* The page came while its neighbours on both sides were being protected to
+ * leave, and was protected with them. */
+static void unprotect(size_t page)
+{
+	uint64_t resident = WORD(RESIDENT, 0);
+
+	if (!atomic_compare_exchange_strong(&words[page], &resident, WORD(BUSY, NO_BUFFER)))
+		return;
+	write_protect(page, page, 0);
+	atomic_store(&words[page], WORD(RESIDENT, 0));
+	enqueue(page);
+}
+
 static void on_sigbus(int sig, siginfo_t *info, void *context)
 {
 	static const char zeros[PAGE];
@@ -102,6 +126,8 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	if (page >= pages)
 		abort();
 	if (STATE(w) == BUSY || STATE(w) == RESIDENT) {
+		if (STATE(w) == RESIDENT)
+			unprotect(page);
 		sched_yield(); /* somebody works on it, or just did */
 		return;
 	}
@@ -121,8 +147,9 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 		atomic_fetch_sub(&live[AT(w) / CLUSTER], 1);
 	else if (STATE(w) == BUFFERED)
 		atomic_fetch_sub(&live[clusters[AT(w) / CLUSTER].slot / CLUSTER], 1);
-	enqueue(page);
+	/* In this order: what is resident but in no queue would stay for good. */
 	atomic_store(&words[page], WORD(RESIDENT, 0));
+	enqueue(page);
 }
 
 /* ---- out ------------------------------------------------------------- */
@@ -173,22 +200,11 @@ static unsigned int own_granule(size_t granule, size_t *out, unsigned int most)
 			continue;
 		if (n == most)
 			enqueue(page);
-		/* BUSY with a number that no buffer has */
 		else if (atomic_compare_exchange_strong(&words[page], &resident,
-							WORD(BUSY, UINT64_MAX >> 3)))
+							WORD(BUSY, NO_BUFFER)))
 			out[n++] = page;
 	}
 	return n;
-}
-
-static void protect(size_t first, size_t last)
-{
-	struct uffdio_writeprotect wp = {
-		.range = { (uintptr_t)area + first * PAGE, (last + 1 - first) * PAGE },
-		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
-	};
-
-	need(ioctl(uffd, UFFDIO_WRITEPROTECT, &wp) == 0, "UFFDIO_WRITEPROTECT");
 }
 
 static void drop(struct cluster *c)
@@ -234,7 +250,8 @@ static void evict(size_t number)
 					CLUSTER - from);
 		queue_tail++;
 		if (c->count > from)
-			protect(c->page[from], c->page[c->count - 1]);
+			write_protect(c->page[from], c->page[c->count - 1],
+				      UFFDIO_WRITEPROTECT_MODE_WP);
 	}
 	if (!c->count)
 		return;
