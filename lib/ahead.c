@@ -15,8 +15,9 @@
 static struct {
 	em_spawn *spawn;
 	void (*fulfil)(const struct em_wish *w);
-	_Atomic bool started;
-	_Atomic uint32_t asleep; /* futex: 1 while the thread sleeps */
+	_Atomic uint32_t threads;
+	_Atomic uint32_t asleep; /* of them */
+	_Atomic uint32_t bell;   /* futex: changes when there is something to do */
 	_Atomic uint64_t wishes[EM_WISHES];
 } ahead;
 
@@ -28,7 +29,7 @@ void em_ahead_init(em_spawn *spawn, void fulfil(const struct em_wish *w))
 
 void em_ahead_forked(void)
 {
-	atomic_store(&ahead.started, false);
+	atomic_store(&ahead.threads, 0);
 	atomic_store(&ahead.asleep, 0);
 	for (uint32_t i = 0; i < EM_WISHES; i++)
 		atomic_store(&ahead.wishes[i], 0);
@@ -43,10 +44,9 @@ static uint64_t pack(const struct em_wish *w)
 static bool take(struct em_wish *out)
 {
 	for (uint32_t i = 0; i < EM_WISHES; i++) {
-		uint64_t w = atomic_load(&ahead.wishes[i]);
-		if (!w)
+		uint64_t w = atomic_load_explicit(&ahead.wishes[i], memory_order_relaxed);
+		if (!w || !(w = atomic_exchange(&ahead.wishes[i], 0)))
 			continue;
-		w = atomic_exchange(&ahead.wishes[i], 0); /* we alone take */
 		*out = (struct em_wish){ WISH_PAGE(w),
 					 (uint16_t)(w >> WISH_PAGES_SHIFT),
 					 w & WISH_DOWN ? -1 : 1, w & WISH_WRITE };
@@ -55,33 +55,52 @@ static bool take(struct em_wish *out)
 	return false;
 }
 
+/* Says that it sleeps, then looks once more: who asks looks for sleepers after it asked. */
+static bool take_or_sleep(struct em_wish *out)
+{
+	uint32_t bell = atomic_load(&ahead.bell);
+	bool got;
+
+	atomic_fetch_add(&ahead.asleep, 1);
+	got = take(out);
+	if (!got)
+		em_sys_wait(&ahead.bell, bell, 0);
+	atomic_fetch_sub(&ahead.asleep, 1);
+	return got;
+}
+
 static void body(void)
 {
 	struct em_wish wish;
 
 	em_sys_name_thread("extmem-ahead");
-	for (;;) {
-		/* Asleep first, then the look: who asks wakes after asking. */
-		atomic_store(&ahead.asleep, 1);
-		if (!take(&wish)) {
-			em_sys_wait(&ahead.asleep, 1, 0);
-			continue;
-		}
-		atomic_store(&ahead.asleep, 0);
-		ahead.fulfil(&wish);
-	}
+	for (;;)
+		if (take(&wish) || take_or_sleep(&wish))
+			ahead.fulfil(&wish);
 }
 
+/* One thread more, if there may be one. */
 static void start(void)
 {
+	uint32_t n = atomic_load_explicit(&ahead.threads, memory_order_relaxed);
 	int ret;
 
-	if (em_likely(atomic_load_explicit(&ahead.started, memory_order_relaxed)) ||
-	    atomic_exchange(&ahead.started, true))
+	if (n >= EM_AHEAD_THREADS ||
+	    !atomic_compare_exchange_strong(&ahead.threads, &n, n + 1))
 		return;
 	ret = ahead.spawn(body);
 	if (ret < 0) /* every thread reads for itself then */
-		em_log_once("cannot start the read-ahead thread: error %d", -ret);
+		em_log_once("cannot start a read-ahead thread: error %d", -ret);
+}
+
+static void wake(void)
+{
+	if (!atomic_load(&ahead.asleep)) {
+		start();
+		return;
+	}
+	atomic_fetch_add(&ahead.bell, 1);
+	em_sys_wake(&ahead.bell, 1);
 }
 
 void em_ahead_ask(const struct em_wish *w)
@@ -90,9 +109,7 @@ void em_ahead_ask(const struct em_wish *w)
 		uint64_t none = 0;
 		if (!atomic_compare_exchange_strong(&ahead.wishes[i], &none, pack(w)))
 			continue;
-		start();
-		if (atomic_load(&ahead.asleep) && atomic_exchange(&ahead.asleep, 0))
-			em_sys_wake(&ahead.asleep, 1);
+		wake();
 		return;
 	}
 }

@@ -3,17 +3,20 @@
  * ahead: the part of a stream that is read before it is touched.
  *
  * A thread that walks through stored memory reads one run itself and asks for
- * the next one here; a thread of the library's own reads and maps that in the
- * meantime. What is asked for is a hint: it may be done late or not at all,
- * and the fault that comes then does the work.
+ * the next ones here; threads of the library's own read and map those in the
+ * meantime, so that the disk has several at once. What is asked for is a hint:
+ * it may be done late or not at all, and the fault that comes then does the
+ * work.
  *
- * The thread starts with the first wish, so a program without streams never
- * has it, and sleeps when there is nothing to do.
+ * A thread starts with a wish for which nobody is idle, so a program without
+ * streams never has one, and sleeps when there is nothing to do.
  */
 #ifndef EM_AHEAD_H
 #define EM_AHEAD_H
 
 #include "util.h"
+
+#define EM_AHEAD_THREADS 3u
 
 /* Pages from `page` on, upwards (step 1) or downwards (step -1). */
 struct em_wish {

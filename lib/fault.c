@@ -17,9 +17,15 @@
 #include <string.h>
 
 #define EM_RUN_MAX 64u
-#define EM_READERS 4u
+#define EM_READERS 8u
+/* The buffers of the readers take a share of the limit, one in so many. */
+#define EM_READERS_SHARE 32u
+/* A run of so many pages waits for a buffer; a shorter one becomes one page. */
+#define EM_WORTH_WAITING 8u
 /* So many runs does a stream ask for beyond the one it reads itself. */
-#define EM_AHEAD_RUNS 1u
+#define EM_AHEAD_RUNS EM_AHEAD_THREADS
+/* So many pages beside a fault make it a stream that another thread began. */
+#define EM_STREAM_TRACE 8u
 /* The same thread faults this often on a page that is there: look closer. */
 #define EM_STALE_MAX 3u
 
@@ -28,7 +34,7 @@ static struct {
 	const unsigned char *zeros;  /* run_pages of them */
 	unsigned char *buffers;      /* for runs read from the store */
 	uint32_t buffer_count;
-	_Atomic uint32_t busy[EM_READERS];
+	_Atomic uint32_t busy[EM_READERS]; /* 0 free, 1 in use, 2 and waited for */
 } fault;
 
 /* Who resolves a fault, and whose fault it is: two, in thread delivery. */
@@ -68,7 +74,7 @@ int em_fault_init(const struct em_config *cfg, uint64_t limit_pages,
 	fault.run_pages = (uint32_t)run;
 	fault.zeros = em_sys_alloc(run << EM_PAGE_SHIFT);
 	fault.buffer_count = run == 1 ? 0 :
-		(uint32_t)em_clamp(limit_pages / (run * 128), 1, EM_READERS);
+		(uint32_t)em_clamp(limit_pages / (run * EM_READERS_SHARE), 1, EM_READERS);
 	fault.buffers = em_sys_alloc((fault.buffer_count * run + 1) << EM_PAGE_SHIFT);
 	if (!fault.zeros || !fault.buffers)
 		return -ENOMEM;
@@ -108,9 +114,44 @@ static int continues_stream(const struct em_stream *s, uint64_t page)
 	return s->below - page <= (s->step < 0 ? s->ahead : 0) ? -1 : 0;
 }
 
+/* Of any number, also one that is no page of the window. */
+static enum em_page_state state_of(uint64_t page)
+{
+	if (page >= em_window_bytes() >> EM_PAGE_SHIFT ||
+	    em_block_is_virgin(em_block_of_page(page)))
+		return EM_PAGE_UNTOUCHED;
+	return EM_WORD_STATE(em_page_load(page));
+}
+
+static uint32_t count_resident(uint64_t page, int step)
+{
+	uint32_t n = 0;
+
+	do
+		page += (uint64_t)(int64_t)step;
+	while (state_of(page) == EM_PAGE_RESIDENT && ++n < fault.run_pages);
+	return n;
+}
+
+/*
+ * A stream that this thread has not seen before may be another one's: threads
+ * take turns at the blocks of an array. Then what is beside the page has come
+ * in. A few pages of it may be chance.
+ */
+static void begin_stream(struct em_stream *s, uint64_t page)
+{
+	uint32_t enough = em_min(EM_STREAM_TRACE, fault.run_pages);
+	uint32_t below = count_resident(page, -1), above = 0;
+
+	if (below < enough)
+		above = count_resident(page, 1);
+	s->step = below >= enough ? 1 : above >= enough ? -1 : 0;
+	s->run_pages = s->step ? em_max(below, above) : 1;
+}
+
 /*
  * The stream that a fault on this page continues, upwards or downwards, with
- * twice its window; or a new one, with a window of one page.
+ * twice its window; or a new one.
  */
 static struct em_stream *find_stream(const struct parties *by, uint64_t page)
 {
@@ -129,8 +170,7 @@ static struct em_stream *find_stream(const struct parties *by, uint64_t page)
 		s->step = (int8_t)step;
 	} else {
 		s = oldest_stream(t);
-		s->run_pages = 1;
-		s->step = 0;
+		begin_stream(s, page);
 	}
 	s->ahead = 0;
 	s->used = t->fault_clock;
@@ -142,15 +182,6 @@ static void advance(struct em_stream *s, uint64_t first, uint32_t count)
 {
 	s->above = first + count;
 	s->below = first - 1;
-}
-
-/* Of any number, also one that is no page of the window. */
-static enum em_page_state state_of(uint64_t page)
-{
-	if (page >= em_window_bytes() >> EM_PAGE_SHIFT ||
-	    em_block_is_virgin(em_block_of_page(page)))
-		return EM_PAGE_UNTOUCHED;
-	return EM_WORD_STATE(em_page_load(page));
 }
 
 static uint32_t count_touched(uint64_t page, int step)
@@ -297,14 +328,31 @@ static bool own_run(struct run *r, uint64_t w, struct course course)
 
 /* ---- contents -------------------------------------------------------- */
 
-static int take_buffer(void)
+/*
+ * Who has a buffer waits for nobody but the disk and the kernel, so that who
+ * waits for a buffer may own pages.
+ */
+static int take_buffer(const struct run *r)
 {
-	for (uint32_t i = 0; i < fault.buffer_count; i++) {
-		uint32_t free = 0;
+	uint32_t i, free;
+
+	for (i = 0; i < fault.buffer_count; i++) {
+		free = 0;
 		if (atomic_compare_exchange_strong(&fault.busy[i], &free, 1))
 			return (int)i;
 	}
-	return -1;
+	if (r->ahead || r->count < EM_WORTH_WAITING)
+		return -1;
+	i = (uint32_t)(r->first / fault.run_pages % fault.buffer_count);
+	while (atomic_exchange(&fault.busy[i], 2))
+		em_sys_wait(&fault.busy[i], 2, 0);
+	return (int)i;
+}
+
+static void give_buffer(int i)
+{
+	if (i >= 0 && atomic_exchange(&fault.busy[i], 0) == 2)
+		em_sys_wake(&fault.busy[i], 1);
 }
 
 /* Reads a run; a failure of more than one page is tried again with one. */
@@ -313,7 +361,7 @@ static const void *read_run(struct run *r, int *buffer)
 	unsigned char *to = r->self->page;
 	int ret;
 
-	*buffer = r->count > 1 ? take_buffer() : -1;
+	*buffer = r->count > 1 ? take_buffer(r) : -1;
 	if (*buffer < 0)
 		keep_wanted(r);
 	else
@@ -461,8 +509,7 @@ static enum em_fault_outcome load_owned(struct run *r)
 		lose_page(r);
 		outcome = EM_FAULT_FAILED;
 	}
-	if (buffer >= 0)
-		atomic_store_explicit(&fault.busy[buffer], 0, memory_order_release);
+	give_buffer(buffer);
 	return outcome;
 }
 
@@ -506,18 +553,23 @@ static uint32_t take_credits(const struct em_thread *client, uint32_t want)
 }
 
 /*
- * A stream of stored pages whose window is full goes on with the next run by
- * the read-ahead thread, while its own thread reads this one.
+ * A stream of stored pages whose window is full goes on with the next runs by
+ * the read-ahead threads, while its own thread reads this one.
  */
 static void ask_ahead(const struct run *r, struct em_stream *s)
 {
 	uint64_t next = s->step < 0 ? r->first - 1 : r->first + r->count;
+	uint32_t runs;
 
 	if (r->from != EM_PAGE_STORED || s->run_pages < fault.run_pages ||
-	    fault.buffer_count < 2 || state_of(next) != EM_PAGE_STORED)
+	    fault.buffer_count < 2)
 		return;
-	s->ahead = fault.run_pages * EM_AHEAD_RUNS;
-	em_ahead_ask(&(struct em_wish){ next, s->ahead, s->step, r->write });
+	runs = em_min(EM_AHEAD_RUNS, fault.buffer_count - 1);
+	while (runs-- && state_of(next) == EM_PAGE_STORED) {
+		em_ahead_ask(&(struct em_wish){ next, fault.run_pages, s->step, r->write });
+		s->ahead += fault.run_pages;
+		next += (uint64_t)((int64_t)fault.run_pages * s->step);
+	}
 }
 
 /* False when a fork has closed the gate, and its thread may be waiting for us. */
