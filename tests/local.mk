@@ -233,6 +233,7 @@ TESTS += $(unit_tests) tests/check-handler-symbols $(cli_tests) \
 EXTRA_DIST += tests/check-handler-symbols tests/handler-symbols.txt \
 	tests/lib/tap-driver tests/lib/tally tests/lib/run-bats \
 	tests/lib/common.sh tests/lib/program.sh tests/run-programs \
+	tests/stress/drift.sh \
 	tests/bench/run tests/bench/columns.sh tests/bench/workloads.sh \
 	tests/bench/report.awk tests/cli/helpers.bash \
 	$(cli_tests) $(row_tests) $(stress_tests) $(program_tests) \
