@@ -21,15 +21,30 @@
 	X(CANCEL, "cancel") /* wrapped calls are cancellation points */ \
 	X(NET, "net")      /* calls that libc makes inside itself */ \
 	X(SANDBOX, "sandbox") /* filters of the program's spare our own calls */ \
+	X(JUDGE, "judge")  /* and judge what we call for the program */ \
+	X(MARK, "mark")    /* traps of the program's filters are the program's */ \
 	X(MASKS, "masks")  /* SIGBUS and SIGSYS kept out of signal masks */ \
+	X(SHOWN, "shown")  /* the program sees its signals, not what stands in for them */ \
+	X(FORWARD, "forward") /* signals that are not ours are passed on */ \
+	X(RESTART, "restart") /* what they interrupt goes on as the program's action says */ \
+	X(TSC, "tsc")      /* time is read without the instruction that may be forbidden */ \
 	X(LIBC, "libc")    /* what libc touches with signals blocked stays out */ \
 	X(STACKS, "stacks") /* signal frames and thread descriptors stay out */ \
 	X(FORK, "fork")    /* a child gets its parent's pages */ \
 	X(PINS, "pins")    /* the slots of a child are kept */ \
+	X(UNPIN, "unpin")  /* and given back when it is gone */ \
+	X(JOIN, "join")    /* those of many children are kept together */ \
 	X(CHAIN, "chain")  /* long chains of forks are shortened */ \
 	X(ORDER, "fork-order") /* fork takes our locks after all others */ \
 	X(SPARES, "spares") /* descriptors are held back for fork */ \
 	X(CLONE, "clone")  /* forks by another name */ \
+	X(START, "start")  /* what a program is started with is there */ \
+	X(ROBUST, "robust") /* a thread that ends lets go of its robust mutexes */ \
+	X(LEFT, "left")    /* ranges of calls left by a jump are not kept */ \
+	X(RESERVE, "reserve") /* what was never touched costs nothing */ \
+	X(LOCK, "lock")    /* locked memory stays, up to a part of the limit */ \
+	X(SEAL, "seal")    /* what is sealed is not changed */ \
+	X(UNDO, "undo")    /* a change that the kernel broke off is taken back */ \
 	X(ADVICE, "advice") /* advice about memory has its native meaning */ \
 	X(SPACE, "space")  /* nothing is reserved where addresses are rationed */ \
 	X(MEMORY, "memory") /* mappings are changed along with their pages */

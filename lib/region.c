@@ -2,6 +2,7 @@
 #include "region.h"
 #include "arch.h"
 #include "credits.h"
+#include "knobs.h"
 #include "lock.h"
 #include "log.h"
 #include "page.h"
@@ -276,7 +277,8 @@ static void claim_page(uint64_t page)
 /* The first page at or after `page`, below end, in a block that was touched. */
 static uint64_t next_touched(uint64_t page, uint64_t end)
 {
-	while (page < end && em_block_is_virgin(em_block_of_page(page)))
+	while (page < end && em_protects(EM_KNOB_RESERVE) &&
+	       em_block_is_virgin(em_block_of_page(page)))
 		page = (em_block_of_page(page) + 1) * EM_BLOCK_PAGES;
 	return page;
 }
@@ -396,7 +398,7 @@ static bool is_sealed(uintptr_t addr, size_t bytes)
 {
 	for (uint32_t i = lower_bound(addr);
 	     i < region_count() && em_regions[i].start < addr + bytes; i++)
-		if (em_regions[i].flags & EM_REGION_SEALED)
+		if (em_regions[i].flags & EM_REGION_SEALED && em_protects(EM_KNOB_SEAL))
 			return true;
 	return false;
 }
@@ -411,7 +413,7 @@ static void undo_protect(uintptr_t addr, uintptr_t end)
 	uint32_t i = lower_bound(addr);
 	uintptr_t at = addr;
 
-	for (; at < end; i++) {
+	for (; at < end && em_protects(EM_KNOB_UNDO); i++) {
 		bool any = i < region_count() && em_regions[i].start < end;
 		uintptr_t start = any ? em_max(em_regions[i].start, at) : end;
 		if (start > at && !em_window_is_sparse())
@@ -704,6 +706,8 @@ int em_region_pin(uintptr_t addr, size_t bytes)
 	sigset_t old;
 	int ret = -ENOMEM;
 
+	if (!em_protects(EM_KNOB_LOCK))
+		return 0;
 	em_lock_enter(&map_lock, &old);
 	if (em_region_covers(addr, bytes) && !table_full() &&
 	    pinned_with(addr, addr + bytes) <= most_pinned()) {
@@ -728,6 +732,8 @@ int em_region_pin_all(void)
 	sigset_t old;
 	int ret = -ENOMEM;
 
+	if (!em_protects(EM_KNOB_LOCK))
+		return 0;
 	em_lock_enter(&map_lock, &old);
 	for (uint32_t i = 0; i < region_count(); i++)
 		if (is_lockable(&em_regions[i]))

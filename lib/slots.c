@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "slots.h"
+#include "knobs.h"
 #include "log.h"
 #include "stats.h"
 #include "store.h"
@@ -264,7 +265,7 @@ static void drop_dead_children(void)
 	bool changed = false;
 	uint64_t now;
 
-	if (em_likely(!slots.group_count))
+	if (em_likely(!slots.group_count) || !em_protects(EM_KNOB_UNPIN))
 		return;
 	now = em_sys_now_ns();
 	if (now < slots.next_poll_ns)
@@ -346,8 +347,14 @@ void em_slots_pin(uint64_t child)
 		slots.forever = g;
 		return;
 	}
-	if (slots.group_count == EM_GROUPS_MAX)
-		join_groups();
+	if (slots.group_count == EM_GROUPS_MAX) {
+		if (em_protects(EM_KNOB_JOIN)) {
+			join_groups();
+		} else {
+			remove_group(0);
+			unite();
+		}
+	}
 	g.first = g.last = child;
 	slots.groups[slots.group_count++] = g;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "thread.h"
+#include "knobs.h"
 #include "lock.h"
 #include "log.h"
 #include "stats.h"
@@ -194,7 +195,7 @@ static inline uint32_t mark(struct em_thread *t, uintptr_t frame)
 {
 	uint32_t n = atomic_load_explicit(&t->hazard_count, memory_order_relaxed);
 
-	if (em_unlikely(n)) {
+	if (em_unlikely(n) && em_protects(EM_KNOB_LEFT)) {
 		while (n && is_dead(t, t->hazards[n - 1].frame, frame))
 			n--;
 		atomic_store_explicit(&t->hazard_count, n, memory_order_release);

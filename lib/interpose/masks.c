@@ -283,13 +283,14 @@ static const sigset_t *awaited(const sigset_t *set, sigset_t *copy)
 {
 	if (hidden(set, copy) != copy)
 		return set;
-	copy->__val[0] |= set->__val[0] & em_signals_ours();
+	if (em_protects(EM_KNOB_SHOWN))
+		copy->__val[0] |= set->__val[0] & em_signals_ours();
 	return copy;
 }
 
 static int arrived(int sig)
 {
-	int shown = em_signals_shown(sig);
+	int shown = em_protects(EM_KNOB_SHOWN) ? em_signals_shown(sig) : sig;
 
 	if (sig > 0 && em_core_active() && em_signals_hidden(shown) != shown)
 		em_signals_forget(em_signals_hidden(shown));

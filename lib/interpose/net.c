@@ -97,8 +97,8 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 	ucontext_t *uc = context;
 	long args[6];
 
-	if (info->si_code != SYS_SECCOMP || info->si_errno != EM_TRAP_MARK ||
-	    !em_core_active()) {
+	if (info->si_code != SYS_SECCOMP || !em_core_active() ||
+	    (info->si_errno != EM_TRAP_MARK && em_protects(EM_KNOB_MARK))) {
 		em_signals_forward(sig, info, context);
 		return;
 	}

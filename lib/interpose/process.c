@@ -192,14 +192,14 @@ long em_process_fork(long nr, const long a[6])
 
 static void need(const void *p, size_t bytes)
 {
-	if (em_in_window((uintptr_t)p))
+	if (em_in_window((uintptr_t)p) && em_protects(EM_KNOB_START))
 		em_fault_bring_in((uintptr_t)p, bytes, false);
 }
 
 /* Touching from user space is as good as bringing in: we read it anyway. */
 static void need_string(const char *s)
 {
-	if (s && em_in_window((uintptr_t)s))
+	if (s && em_in_window((uintptr_t)s) && em_protects(EM_KNOB_START))
 		need(s, strlen(s) + 1);
 }
 
@@ -325,7 +325,7 @@ static char *outside_copy(const char *s)
 	size_t bytes;
 	char *copy;
 
-	if (!s || !em_in_window((uintptr_t)s))
+	if (!s || !em_in_window((uintptr_t)s) || !em_protects(EM_KNOB_START))
 		return NULL;
 	bytes = strlen(s) + 1;
 	copy = outside_alloc(bytes);
@@ -343,7 +343,7 @@ static char **outside_list(char *const *list)
 		inside |= em_in_window((uintptr_t)list[n]);
 		bytes += strlen(list[n]) + 1;
 	}
-	if (!inside || !(copy = outside_alloc((n + 1) * sizeof(*copy) + bytes)))
+	if (!inside || !em_protects(EM_KNOB_START) || !(copy = outside_alloc((n + 1) * sizeof(*copy) + bytes)))
 		return NULL;
 	to = (char *)(copy + n + 1);
 	for (size_t i = 0; i < n; i++) {

@@ -82,7 +82,10 @@ static void make_preamble(struct preamble *p)
 	PUT(p, LOAD(DATA(instruction_pointer) + 4));
 	PUT(p, EQUAL((uint32_t)(ip >> 32), 0, JUDGE));
 	PUT(p, LOAD(DATA(instruction_pointer)));
-	PUT(p, EQUAL((uint32_t)ip, 0, JUDGE));
+	if (em_protects(EM_KNOB_JUDGE))
+		PUT(p, EQUAL((uint32_t)ip, 0, JUDGE));
+	if (!em_protects(EM_KNOB_JUDGE))
+		PUT(p, BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
 	PUT(p, LOAD(DATA(nr)));
 	for (size_t i = 0; i < EM_ARRAY_LEN(needed); i++)
 		PUT(p, EQUAL(needed[i], ALLOW, 0));

@@ -90,6 +90,8 @@ void em_signals_hide(uint64_t *mask)
 
 void em_signals_show(uint64_t *mask)
 {
+	if (!em_protects(EM_KNOB_SHOWN))
+		return;
 	for (size_t i = 0; i < EM_ARRAY_LEN(ours); i++) {
 		uint64_t sig = bit_of(ours[i].sig), stand_in;
 		if (!ours[i].taken)
@@ -170,6 +172,8 @@ void em_signals_forward(int sig, siginfo_t *info, const void *context)
 	bool ignored = (uintptr_t)atomic_load(&program_handler[stand_in].handler) ==
 		       (uintptr_t)SIG_IGN;
 
+	if (!em_protects(EM_KNOB_FORWARD))
+		return;
 	seen.forwarded++;
 	if (is_forced(sig, info) &&
 	    (ignored || sigismember(&uc->uc_sigmask, stand_in) == 1))
@@ -230,7 +234,7 @@ static int become_shown(int sig, siginfo_t *info, int flags)
 {
 	int shown = em_signals_shown(sig);
 
-	if (shown == sig)
+	if (shown == sig || !em_protects(EM_KNOB_SHOWN))
 		return sig;
 	info->si_signo = shown;
 	if (info->si_code <= 0)
@@ -325,7 +329,8 @@ static void stand_in_action(int sig, struct sigaction *act)
 
 	for (size_t i = 0; i < EM_ARRAY_LEN(ours); i++)
 		if (ours[i].stand_in == sig)
-			install_ours(i, handled ? act->sa_flags & SA_RESTART : SA_RESTART);
+			install_ours(i, handled && em_protects(EM_KNOB_RESTART) ?
+					act->sa_flags & SA_RESTART : SA_RESTART);
 	remember(sig, act);
 	if (act->sa_handler == SIG_IGN)
 		return;
@@ -543,7 +548,7 @@ EM_EXPORT int prctl(int option, ...)
 	for (int i = 0; i < 4; i++)
 		a[i] = va_arg(ap, unsigned long);
 	va_end(ap);
-	if (option == PR_SET_TSC && a[0] == PR_TSC_SIGSEGV)
+	if (option == PR_SET_TSC && a[0] == PR_TSC_SIGSEGV && em_protects(EM_KNOB_TSC))
 		em_sys_forbid_tsc();
 	if (!em_core_active())
 		return EM_REAL(prctl)(option, a[0], a[1], a[2], a[3]);

@@ -55,7 +55,8 @@ static struct robust_list_head *held_mutexes(void)
 	struct robust_list_head *head = NULL;
 	size_t bytes;
 
-	if (em_syscall(SYS_get_robust_list, 0, (long)&head, (long)&bytes, 0, 0, 0) < 0 ||
+	if (!em_protects(EM_KNOB_ROBUST) ||
+	    em_syscall(SYS_get_robust_list, 0, (long)&head, (long)&bytes, 0, 0, 0) < 0 ||
 	    !head || head->list.next == &head->list)
 		return NULL;
 	return head;

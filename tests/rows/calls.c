@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <pty.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -746,6 +747,52 @@ static void *count_up(void *arg)
 	return NULL;
 }
 
+static volatile sig_atomic_t interruptions;
+
+static void on_interruption(int sig)
+{
+	(void)sig;
+	interruptions++;
+}
+
+static void *wait_for_turn(void *arg)
+{
+	pthread_mutex_lock(&shared->mutex);
+	shared->count = 1;
+	while (!shared->turn)
+		pthread_cond_wait(&shared->cond, &shared->mutex);
+	pthread_mutex_unlock(&shared->mutex);
+	return arg;
+}
+
+/* The kernel begins the wait again, and looks at the word by itself. */
+static void wait_and_be_interrupted(void)
+{
+	struct sigaction sa = { .sa_handler = on_interruption, .sa_flags = SA_RESTART };
+	unsigned char *p = row_map(BYTES);
+	pthread_t thread;
+	bool waits = false;
+
+	ROW_CHECK(sigaction(SIGUSR1, &sa, NULL) == 0);
+	ROW_CHECK(pthread_create(&thread, NULL, wait_for_turn, NULL) == 0);
+	while (!waits) { /* it does once the mutex is free again */
+		pthread_mutex_lock(&shared->mutex);
+		waits = shared->count;
+		pthread_mutex_unlock(&shared->mutex);
+	}
+	row_push_out(p, BYTES);
+	ROW_CHECK(pthread_kill(thread, SIGUSR1) == 0);
+	while (!interruptions)
+		usleep(1000);
+	pthread_mutex_lock(&shared->mutex);
+	shared->turn = 1;
+	pthread_cond_signal(&shared->cond);
+	pthread_mutex_unlock(&shared->mutex);
+	ROW_CHECK(pthread_join(thread, NULL) == 0);
+	shared->count = 0;
+	shared->turn = 0;
+}
+
 /* Mutex and condition in managed memory, while it comes and goes. */
 static void mutex_and_condition(void)
 {
@@ -754,6 +801,7 @@ static void mutex_and_condition(void)
 	shared = row_map(16 * ROW_PAGE);
 	pthread_mutex_init(&shared->mutex, NULL);
 	pthread_cond_init(&shared->cond, NULL);
+	wait_and_be_interrupted();
 	for (uintptr_t i = 0; i < 2; i++)
 		ROW_CHECK(pthread_create(&threads[i], NULL, count_up, (void *)i) == 0);
 	for (int i = 0; i < 3; i++) {
@@ -829,7 +877,7 @@ static const struct row rows[] = {
 	{ "terminals", "net", terminals },
 	{ "ipc", "net", ipc },
 	{ "waits", "calls", waits },
-	{ "mutex-and-condition", "-", mutex_and_condition },
+	{ "mutex-and-condition", "net", mutex_and_condition },
 	{ "futex-words", "calls", futex_words },
 };
 

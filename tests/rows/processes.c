@@ -3,12 +3,14 @@
  * rows-processes: forks, and programs started, while pages are away.
  */
 #include "row.h"
+#include <limits.h>
 #include <pthread.h>
 #include <pty.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -167,12 +169,33 @@ static void parent_is_killed(void)
 	row_verify(p, BYTES, 1);
 }
 
-/* What a killed child had pinned comes back; the parent sees its own pages. */
+/* The largest file without a name that the process has open: where pages are. */
+static off_t swap_bytes(void)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	off_t largest = 0;
+	struct stat st;
+
+	for (int fd = 3; fd < 1024; fd++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		ssize_t n = readlink(path, target, sizeof(target) - 1);
+		target[n > 0 ? n : 0] = '\0';
+		if (n > 0 && strncmp(target, "/memfd:", 7) != 0 && stat(path, &st) == 0 &&
+		    S_ISREG(st.st_mode) && st.st_nlink == 0 && st.st_size > largest)
+			largest = st.st_size;
+	}
+	return largest;
+}
+
+/*
+ * What a killed child had pinned comes back: the file does not grow by all
+ * that the parent has each time. The parent sees its own pages.
+ */
 static void child_is_killed(void)
 {
 	unsigned char *p = away(BYTES, 1);
 
-	for (unsigned int round = 2; round < 5; round++) {
+	for (unsigned int round = 2; round < 16; round++) {
 		pid_t pid = fork_or_fail();
 		if (pid == 0)
 			for (;;)
@@ -183,6 +206,7 @@ static void child_is_killed(void)
 		row_push_out(p, BYTES);
 		row_verify(p, BYTES, round);
 	}
+	ROW_CHECK(swap_bytes() < 8 * (off_t)ROW_PRESSURE_BYTES);
 }
 
 /* ---- many -------------------------------------------------------------- */
@@ -236,33 +260,47 @@ static void from_threads(void)
 }
 
 #define CROWD 300
+#define CROWD_PAGES 64
+
+/*
+ * Before each fork another page is written and leaves: each child needs slots
+ * that the others do not, and that the parent has given up since.
+ */
+static void crowd_child(int me, int go, const unsigned char *p)
+{
+	char byte;
+
+	ROW_CHECK(read(go, &byte, 1) == 0);
+	for (int i = me; i >= 0 && i > me - 3; i--)
+		row_verify(p + (size_t)(i % CROWD_PAGES) * ROW_PAGE, ROW_PAGE, (unsigned int)i);
+	_exit(0);
+}
 
 static void crowd(void)
 {
 	unsigned char *p = away(BYTES, 1);
 	static pid_t pids[CROWD];
 	int go[2];
-	char byte;
 
 	ROW_CHECK(pipe(go) == 0);
 	for (int i = 0; i < CROWD; i++) {
+		unsigned char *page = p + (size_t)(i % CROWD_PAGES) * ROW_PAGE;
+		row_fill(page, ROW_PAGE, (unsigned int)i);
+		ROW_CHECK(madvise(page, ROW_PAGE, MADV_PAGEOUT) == 0);
 		pids[i] = fork_or_fail();
 		if (pids[i] == 0) {
 			close(go[1]);
-			ROW_CHECK(read(go[0], &byte, 1) == 0);
-			row_verify(p + (size_t)i % 64 * ROW_PAGE, ROW_PAGE, 0);
-			_exit(0);
+			crowd_child(i, go[0], p);
 		}
-		if (i == 0) /* the others see this */
-			for (int k = 0; k < 64; k++)
-				row_fill(p + (size_t)k * ROW_PAGE, ROW_PAGE, 0);
 		if (i == 0) {
 			kill(pids[0], SIGKILL);
 			waitpid(pids[0], NULL, 0);
 		}
 	}
-	row_fill(p, BYTES, 3);
-	row_push_out(p, BYTES);
+	for (unsigned int round = 0; round < 3; round++) {
+		row_fill(p, BYTES, round);
+		row_push_out(p, BYTES);
+	}
 	close(go[1]);
 	for (int i = 1; i < CROWD; i++)
 		wait_well(pids[i]);
@@ -571,17 +609,17 @@ static const struct row rows[] = {
 	{ "nested", "fork", nested },
 	{ "chain", "chain", chain },
 	{ "parent-is-killed", "fork", parent_is_killed },
-	{ "child-is-killed", "-", child_is_killed },
+	{ "child-is-killed", "unpin", child_is_killed },
 	{ "from-threads", "fork-order", from_threads },
-	{ "crowd", "-", crowd },
+	{ "crowd", "join", crowd },
 	{ "without-descriptors", "spares", without_descriptors },
 	{ "clone", "clone", by_clone },
 	{ "syscall-clone", "clone", by_syscall },
 	{ "_Fork", "fork", by_underscore_fork },
 	{ "daemon-forkpty", "fork", by_libc },
-	{ "posix_spawn", "-", by_spawn },
-	{ "exec", "-", by_exec },
-	{ "system-popen", "-", by_shell },
+	{ "posix_spawn", "start", by_spawn },
+	{ "exec", "start", by_exec },
+	{ "system-popen", "start", by_shell },
 	{ "exec-static", "-", exec_static },
 	{ "without-privilege", "fork", without_privilege },
 	{ "not-inherited", "advice", not_inherited },

@@ -14,13 +14,14 @@ seconds=60
 limit=16M
 sets=()
 programs=()
+all=yes
 
 while [ $# -gt 0 ]; do
 	case $1 in
 	--set) sets+=(--set "$2"); shift 2 ;;
 	--help) sed -n '4,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
 	-*) echo "run.sh: unknown option '$1'" >&2; exit 2 ;;
-	*) programs+=("$builddir/tests/rows/rows-$1"); shift ;;
+	*) programs+=("$builddir/tests/rows/rows-$1"); all=no; shift ;;
 	esac
 done
 builddir=$(cd "$builddir" && pwd)
@@ -30,6 +31,15 @@ builddir=$(cd "$builddir" && pwd)
 ways=(copy move)
 by_thread=no
 case " ${sets[*]-} " in *" faults.delivery=thread "*) ways=(move) by_thread=yes ;; esac
+
+# Cases that pass with every protection off: why they have none to show.
+declare -A plain=(
+	["memory edge"]="around the window there is nothing, and whoever judges such a range says so"
+	["memory many"]="six thousand regions are to the library what six are"
+	["processes exec-static"]="the filter looks for addresses that only a program with a window has"
+	["waits cancelled-inside-libc"]="in C, libc cancels a call inside itself without a look at who made it"
+	["waits interrupted"]="the kernel ends the call, and nobody begins it again"
+)
 
 swap=$scratch/swap
 mkdir -m 1777 "$swap"
@@ -84,6 +94,19 @@ fails_without() {
 	fi
 }
 
+# What has no knob has its reason above.
+is_plain() {
+	local name=$1 key=${2#rows-}
+	local reason=${plain[$key]:-}
+
+	unset "plain[$key]"
+	if [ "$reason" ]; then
+		tap_ok "$name: needs no protection: $reason"
+	else
+		tap_not_ok "$name: names no protection that it fails without, nor a reason"
+	fi
+}
+
 for program in "${programs[@]}"; do
 	while read -r case knob; do
 		name="$(basename "$program") $case"
@@ -92,8 +115,16 @@ for program in "${programs[@]}"; do
 			succeeds "$name, $way" managed --set "eviction.way_out=$way" -- \
 				"$program" "$case"
 		done
-		[ "$knob" = - ] || [ $by_thread = yes ] ||
+		if [ "$knob" = - ]; then
+			is_plain "$name" "$(basename "$program") $case"
+		elif [ $by_thread = no ]; then
 			fails_without "$name" "$knob" "$program" "$case"
+		fi
 	done < <("$program" --list)
 done
+if [ $all = yes ]; then
+	for key in "${!plain[@]}"; do
+		tap_not_ok "a reason for '$key', which is no case without a knob"
+	done
+fi
 tap_done

@@ -153,8 +153,8 @@ static void traps(void)
 static const struct row rows[] = {
 	{ "locked-in", "sandbox", locked_in },
 	{ "all-threads", "sandbox", all_threads },
-	{ "killed", "-", killed },
-	{ "traps", "-", traps },
+	{ "killed", "judge", killed },
+	{ "traps", "mark", traps },
 };
 
 int main(int argc, char **argv)

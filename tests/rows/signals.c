@@ -55,7 +55,7 @@ static void no_tsc(void)
 
 static const struct row rows[] = {
 	{ "mask-all", "masks", mask_all },
-	{ "no-tsc", "-", no_tsc },
+	{ "no-tsc", "tsc", no_tsc },
 };
 
 int main(int argc, char **argv)

@@ -117,29 +117,36 @@ static void thread_stack(void)
 	ROW_CHECK(pthread_join(thread, &result) == 0 && result == stack);
 }
 
-/* setcontext sets the mask from where the context lies, by a call of its own. */
+/*
+ * setcontext sets the mask from where the context lies, by a call of its own,
+ * and one that blocks everything must not be the end at the next fault.
+ */
 static void mask_of_context(void)
 {
-	ucontext_t *away = row_map(ROW_PAGE * 32);
+	ucontext_t *away = row_map(STACK_BYTES);
+	unsigned char *other = row_map(STACK_BYTES);
 	volatile bool been = false;
 	sigset_t shown;
 
+	row_fill(other, STACK_BYTES, 1);
 	ROW_CHECK(getcontext(away) == 0);
 	if (!been) {
 		been = true;
-		sigaddset(&away->uc_sigmask, SIGUSR2);
+		sigfillset(&away->uc_sigmask);
+		row_push_out(other, STACK_BYTES);
 		row_push_out(away, ROW_PAGE);
 		setcontext(away);
 	}
+	row_verify(other, STACK_BYTES, 1);
 	ROW_CHECK(sigprocmask(SIG_SETMASK, NULL, &shown) == 0);
-	ROW_CHECK(sigismember(&shown, SIGUSR2) == 1);
+	ROW_CHECK(sigismember(&shown, SIGUSR2) == 1 && sigismember(&shown, SIGBUS) == 1);
 }
 
 static const struct row rows[] = {
 	{ "signal-frame", "stacks", signal_frame },
 	{ "alternate-stack", "stacks", alternate_stack },
 	{ "thread-stack", "stacks", thread_stack },
-	{ "mask-of-context", "-", mask_of_context },
+	{ "mask-of-context", "masks", mask_of_context },
 };
 
 int main(int argc, char **argv)

@@ -121,8 +121,8 @@ static void robust_pi_mutex(void) { robust(PTHREAD_PRIO_INHERIT); }
 static const struct row rows[] = {
 	{ "begin-with-locale", "libc", begin_with_locale },
 	{ "end-detached", "libc", end_detached },
-	{ "robust-mutex", "-", robust_mutex },
-	{ "robust-pi-mutex", "-", robust_pi_mutex },
+	{ "robust-mutex", "robust", robust_mutex },
+	{ "robust-pi-mutex", "robust", robust_pi_mutex },
 };
 
 int main(int argc, char **argv)

@@ -232,8 +232,8 @@ static const struct row rows[] = {
 	{ "cancelled-with-object", "cancel", cancel_with_object },
 	{ "restarted", "calls", restarted },
 	{ "interrupted", "-", interrupted },
-	{ "jumped-out", "-", jumped_out },
-	{ "many-waiters", "-", many_waiters },
+	{ "jumped-out", "left", jumped_out },
+	{ "many-waiters", "calls", many_waiters },
 };
 
 int main(int argc, char **argv)
