@@ -470,10 +470,10 @@ static int map_run(struct run *r, const void *contents)
 
 static void tell_policy(const struct run *r)
 {
-	static const enum em_unit_event why[] = {
-		[EM_PAGE_UNTOUCHED] = EM_UNIT_FIRST,
-		[EM_PAGE_STANDBY] = EM_UNIT_SOFT,
-		[EM_PAGE_STORED] = EM_UNIT_MAJOR,
+	static const enum extmem_event why[] = {
+		[EM_PAGE_UNTOUCHED] = EXTMEM_FIRST,
+		[EM_PAGE_STANDBY] = EXTMEM_SOFT,
+		[EM_PAGE_STORED] = EXTMEM_MAJOR,
 	};
 
 	for (uint64_t g = em_granule_of(r->first);

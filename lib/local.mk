@@ -2,9 +2,21 @@
 # libextmem, the preloaded library, and libconf.a, what the commands share
 # with it.
 
+# The eviction algorithms: they need nothing but extmem-policy.h, and both
+# libraries have them.
+extmem_policy_sources = \
+	lib/extmem-policy.h \
+	lib/policies/clock.c \
+	lib/policies/fifo.c \
+	lib/policies/list.h \
+	lib/policies/lru.c \
+	lib/policies/policies.h \
+	lib/policies/registry.c
+
 noinst_LIBRARIES += lib/libconf.a
 lib_libconf_a_SOURCES = lib/config.c lib/config.h lib/yaml.c lib/yaml.h \
-	lib/report.c lib/report.h lib/segment.h
+	lib/report.c lib/report.h lib/segment.h \
+	$(extmem_policy_sources)
 lib_libconf_a_CFLAGS = $(AM_CFLAGS) $(EM_SANITIZE) $(LIBYAML_CFLAGS)
 
 # Everything but the seam to the kernel (sys.c) and libc's names (interpose/):
@@ -24,11 +36,7 @@ extmem_core_sources = \
 	lib/log.c lib/log.h \
 	lib/page.c lib/page.h \
 	lib/policy.c lib/policy.h \
-	lib/policies/clock.c \
-	lib/policies/fifo.c \
-	lib/policies/list.h \
-	lib/policies/lru.c \
-	lib/policies/policies.h \
+	$(extmem_policy_sources) \
 	lib/reclaim.c lib/reclaim.h \
 	lib/region.c lib/region.h \
 	lib/report.c lib/report.h \
@@ -84,7 +92,7 @@ lib/jemalloc-own.a: lib/interpose/jemalloc.syms $(JEMALLOC_ARCHIVE)
 	$(OBJCOPY) --redefine-syms=$(srcdir)/lib/interpose/jemalloc.syms $(JEMALLOC_ARCHIVE) $@.tmp && \
 	$(AR) d $@.tmp jemalloc_cpp.pic.o jemalloc_cpp.o && mv $@.tmp $@
 CLEANFILES += lib/jemalloc-own.a
-include_HEADERS += lib/extmem.h
+include_HEADERS += lib/extmem.h lib/extmem-policy.h
 pkgconfigdir = $(libdir)/pkgconfig
 nodist_pkgconfig_DATA = lib/libextmem.pc
 
@@ -110,4 +118,5 @@ extmem_handler_objects = \
 	lib/policies/.libs/libextmem_la-clock.o \
 	lib/policies/.libs/libextmem_la-fifo.o \
 	lib/policies/.libs/libextmem_la-lru.o \
+	lib/policies/.libs/libextmem_la-registry.o \
 	lib/stores/.libs/libextmem_la-file.o

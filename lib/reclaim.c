@@ -135,7 +135,7 @@ static bool own_granule(uint32_t unit)
 	if (batch.count == before) {
 		em_granule_open(unit);
 		if (left)
-			em_policy_tell(unit, EM_UNIT_KEPT);
+			em_policy_tell(unit, EXTMEM_KEPT);
 		return !left;
 	}
 	/* A page that stays must not be write-protected with its neighbours. */
@@ -577,7 +577,7 @@ static void finish_granules(void)
 {
 	for (size_t i = 0; i < batch.granule_count; i++)
 		if (batch.granules[i].left)
-			em_policy_tell(batch.granules[i].unit, EM_UNIT_KEPT);
+			em_policy_tell(batch.granules[i].unit, EXTMEM_KEPT);
 	while (batch.slot_count > batch.slots_used)
 		em_slot_give(batch.slots[--batch.slot_count]);
 }
@@ -762,7 +762,7 @@ bool em_reclaim_need_credit(const struct em_thread *client)
 
 void em_reclaim_tell_resident(uint64_t page)
 {
-	em_policy_tell((uint32_t)em_granule_of(page), EM_UNIT_FIRST);
+	em_policy_tell((uint32_t)em_granule_of(page), EXTMEM_FIRST);
 }
 
 void em_reclaim_forked(bool by_thread)

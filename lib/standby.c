@@ -317,7 +317,7 @@ static int restore_page(uint64_t page, int64_t buffer)
 	if (n < 0)
 		return (int)n;
 	em_page_set(page, em_word_make(EM_PAGE_RESIDENT, EM_SLOT_NONE, -1, false));
-	em_policy_tell((uint32_t)em_granule_of(page), EM_UNIT_FIRST);
+	em_policy_tell((uint32_t)em_granule_of(page), EXTMEM_FIRST);
 	return 0;
 }
 

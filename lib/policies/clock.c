@@ -7,71 +7,58 @@
  * their mark and takes the first one without. The circle is a queue here: the
  * hand is its tail, a second chance is a move to its head.
  *
- * The reference mark is set when a unit is taken back from standby. It is the
- * top bit of the unit's link, so state stays at 4 bytes a unit.
+ * The reference mark stands for the accessed bit. It is set by every reference
+ * that is seen, and on a unit that comes back from standby.
  */
+#include "list.h"
 #include "policies.h"
-#include <stdbool.h>
 
-#define MARK 0x80000000u
-
-/* A singly linked queue: each unit names the next newer one (plus one). */
-struct clock_state {
-	uint32_t tail, head; /* unit + 1, or 0 */
-};
-
-static void init(struct em_policy *p) { (void)p; }
-
-static void push(struct em_policy *p, uint32_t unit, bool mark)
+static void init(struct extmem_cache *c)
 {
-	struct clock_state *c = p->state;
-	uint32_t *next = p->units;
-
-	next[unit] = mark ? MARK : 0;
-	if (c->head)
-		next[c->head - 1] = (next[c->head - 1] & MARK) | (unit + 1);
-	else
-		c->tail = unit + 1;
-	c->head = unit + 1;
+	((struct em_list *)c->state)->id = 1;
 }
 
-static void insert(struct em_policy *p, uint32_t unit, enum em_unit_event why)
+static void insert(struct extmem_cache *c, uint32_t unit, enum extmem_event why)
 {
-	push(p, unit, why == EM_UNIT_SOFT);
+	em_link_of(c, unit)->mark = why == EXTMEM_SOFT;
+	em_list_push(c->state, c->units, unit);
 }
 
-static void reference(struct em_policy *p, uint32_t unit)
+static void reference(struct extmem_cache *c, uint32_t unit)
 {
-	uint32_t *next = p->units;
-
-	next[unit] |= MARK;
+	em_link_of(c, unit)->mark = 1; /* cleared when it comes in */
 }
 
-static uint32_t victim(struct em_policy *p)
+static void forget(struct extmem_cache *c, uint32_t unit)
 {
-	struct clock_state *c = p->state;
-	uint32_t *next = p->units;
+	if (em_link_of(c, unit)->list)
+		em_list_remove(c->state, c->units, unit);
+}
 
-	while (c->tail) {
-		uint32_t unit = c->tail - 1;
-		bool marked = next[unit] & MARK;
+static uint32_t victim(struct extmem_cache *c)
+{
+	uint32_t unit;
 
-		c->tail = next[unit] & ~MARK;
-		if (!c->tail)
-			c->head = 0;
-		if (!marked)
-			return unit;
-		push(p, unit, false); /* ends: each unit is passed over once */
+	while ((unit = em_list_pop(c->state, c->units)) != EXTMEM_UNIT_NONE) {
+		if (!em_link_of(c, unit)->mark)
+			break;
+		/* Ends: each unit is passed over once. */
+		em_link_of(c, unit)->mark = 0;
+		em_list_push(c->state, c->units, unit);
 	}
-	return EM_UNIT_NONE;
+	return unit;
 }
 
-const struct em_policy_ops em_policy_clock = {
+const struct extmem_eviction em_eviction_clock = {
+	.version = EXTMEM_EVICTION_VERSION,
 	.name = "clock",
-	.unit_bytes = sizeof(uint32_t),
-	.policy_bytes = sizeof(struct clock_state),
+	.paper = "F. J. Corbato, \"A Paging Experiment with the Multics System\", MIT Project MAC, 1968",
+	.help = "fifo with a second chance for what was used",
+	.unit_bytes = sizeof(struct em_link),
+	.state_bytes = sizeof(struct em_list),
 	.init = init,
 	.insert = insert,
 	.reference = reference,
+	.forget = forget,
 	.victim = victim,
 };

@@ -9,24 +9,38 @@
 #include "list.h"
 #include "policies.h"
 
-static void init(struct em_policy *p) { (void)p; }
+static void init(struct extmem_cache *c)
+{
+	((struct em_list *)c->state)->id = 1;
+}
 
-static void insert(struct em_policy *p, uint32_t unit, enum em_unit_event why)
+static void insert(struct extmem_cache *c, uint32_t unit, enum extmem_event why)
 {
 	(void)why;
-	em_list_push(p->state, p->units, unit);
+	em_list_push(c->state, c->units, unit);
 }
 
-static uint32_t victim(struct em_policy *p)
+static void forget(struct extmem_cache *c, uint32_t unit)
 {
-	return em_list_pop(p->state, p->units);
+	if (em_link_of(c, unit)->list)
+		em_list_remove(c->state, c->units, unit);
 }
 
-const struct em_policy_ops em_policy_fifo = {
+static uint32_t victim(struct extmem_cache *c)
+{
+	return em_list_pop(c->state, c->units);
+}
+
+const struct extmem_eviction em_eviction_fifo = {
+	.version = EXTMEM_EVICTION_VERSION,
 	.name = "fifo",
+	.paper = "L. A. Belady, R. A. Nelson, G. S. Shedler, \"An anomaly in space-time "
+		 "characteristics of certain programs running in a paging machine\", CACM 12(6), 1969",
+	.help = "what came in first leaves first, used or not",
 	.unit_bytes = sizeof(struct em_link),
-	.policy_bytes = sizeof(struct em_list),
+	.state_bytes = sizeof(struct em_list),
 	.init = init,
 	.insert = insert,
+	.forget = forget,
 	.victim = victim,
 };

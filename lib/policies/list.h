@@ -2,28 +2,42 @@
  *
  * list: doubly linked lists of units in 8 bytes a unit.
  *
- * Links are unit numbers plus one, so that zeroed memory is an unlinked unit.
- * The newest unit is at the head, the next to leave at the tail.
+ * Links are unit numbers plus one, in 30 bits, so that zeroed memory is a unit
+ * in no list. The two bits beside each say in which list the unit is and hold
+ * what the algorithm marks it with. The newest unit is at the head, the next
+ * to leave at the tail.
  */
 #ifndef EM_POLICY_LIST_H
 #define EM_POLICY_LIST_H
 
-#include "policy.h"
+#include "extmem-policy.h"
+#include <stdbool.h>
 
 struct em_link {
-	uint32_t newer, older;
+	uint32_t newer : 30;
+	uint32_t list : 2;  /* the id of its list; 0 in none */
+	uint32_t older : 30;
+	uint32_t mark : 2;  /* the algorithm's */
 };
 
 struct em_list {
 	uint32_t head, tail; /* unit + 1, or 0 */
 	uint32_t length;
+	uint32_t id;         /* 1 to 3 */
 };
 
+static inline struct em_link *em_link_of(const struct extmem_cache *c, uint32_t unit)
+{
+	return (struct em_link *)c->units + unit;
+}
+
+/* Puts a unit that is in no list at the head; its mark stays. */
 static inline void em_list_push(struct em_list *l, struct em_link *links,
 				uint32_t unit)
 {
 	links[unit].newer = 0;
 	links[unit].older = l->head;
+	links[unit].list = l->id;
 	if (l->head)
 		links[l->head - 1].newer = unit + 1;
 	else
@@ -32,6 +46,7 @@ static inline void em_list_push(struct em_list *l, struct em_link *links,
 	l->length++;
 }
 
+/* Takes a unit of this list out; its mark stays. */
 static inline void em_list_remove(struct em_list *l, struct em_link *links,
 				  uint32_t unit)
 {
@@ -45,19 +60,28 @@ static inline void em_list_remove(struct em_list *l, struct em_link *links,
 		links[n->older - 1].newer = n->newer;
 	else
 		l->tail = n->newer;
-	*n = (struct em_link){ 0, 0 };
+	n->newer = n->older = n->list = 0;
 	l->length--;
 }
 
-/* The oldest unit, taken out; EM_UNIT_NONE when the list is empty. */
+/* The oldest unit, taken out; EXTMEM_UNIT_NONE when the list is empty. */
 static inline uint32_t em_list_pop(struct em_list *l, struct em_link *links)
 {
 	uint32_t unit = l->tail - 1;
 
 	if (!l->tail)
-		return EM_UNIT_NONE;
+		return EXTMEM_UNIT_NONE;
 	em_list_remove(l, links, unit);
 	return unit;
+}
+
+/* So many percent of the capacity, at least 1. */
+static inline uint32_t em_share_of_capacity(const struct extmem_cache *c,
+					    int64_t percent)
+{
+	uint64_t share = (uint64_t)c->capacity * (uint64_t)percent / 100;
+
+	return share ? (uint32_t)share : 1;
 }
 
 #endif

@@ -2,12 +2,21 @@
  *
  * lru: least recently used, by two lists.
  *
- * The scheme of Linux's classic reclaim: a unit comes in at the head of the
- * inactive list and leaves at its tail. One that is asked for again while it
- * is on its way out (standby) has proved that it is in use and goes to the
- * active list. When the active list grows longer than the inactive one, its
- * oldest units go back to the inactive list for another trial. So one pass
- * over a lot of data does not push out what is used again and again.
+ * The scheme of Linux's classic reclaim (M. Gorman, "Understanding the Linux
+ * Virtual Memory Manager", 2004, chapter 10): a unit comes in at the head of
+ * the inactive list and leaves at its tail. One that is asked for again has
+ * proved that it is in use and goes to the head of the active list. When the
+ * active list holds more than its share, its oldest units go back to the head
+ * of the inactive list for another trial. So one pass over a lot of data does
+ * not push out what is used again and again.
+ *
+ * Both lists are kept in the order of use, as far as use is seen: a reference
+ * moves a unit to the head of the active list, wherever it stands. Linux does it
+ * in two steps, with a mark, since its hits are many and unlocked.
+ *
+ * With a share of 0 there is one list, and this is the textbook's LRU: the one
+ * whose last use is longest ago leaves. In a simulation, where every hit is
+ * seen, it is exact.
  */
 #include "list.h"
 #include "policies.h"
@@ -16,39 +25,89 @@ struct lru_state {
 	struct em_list inactive, active;
 };
 
-static void init(struct em_policy *p) { (void)p; }
+enum { ACTIVE };
 
-/* Demotes from the active list until it is the shorter one. */
-static void balance(struct em_policy *p)
+static const struct extmem_param params[] = {
+	[ACTIVE] = { "active", 50, 0, 90, "%",
+		     "share of the units that the active list may hold; 0 is plain LRU" },
+	{ NULL, 0, 0, 0, NULL, NULL },
+};
+
+static void init(struct extmem_cache *c)
 {
-	struct lru_state *s = p->state;
+	struct lru_state *s = c->state;
 
-	while (s->active.length > s->inactive.length) {
-		uint32_t unit = em_list_pop(&s->active, p->units);
-		em_list_push(&s->inactive, p->units, unit);
+	s->inactive.id = 1;
+	s->active.id = 2;
+}
+
+/* Demotes from the active list until it has its share at most. */
+static void balance(struct extmem_cache *c)
+{
+	struct lru_state *s = c->state;
+	uint64_t all = (uint64_t)s->active.length + s->inactive.length;
+
+	while (s->active.length * 100ull > all * (uint64_t)c->params[ACTIVE]) {
+		uint32_t unit = em_list_pop(&s->active, c->units);
+		em_list_push(&s->inactive, c->units, unit);
 	}
 }
 
-static void insert(struct em_policy *p, uint32_t unit, enum em_unit_event why)
+/* Puts a unit that is in no list where what was just used belongs. */
+static void activate(struct extmem_cache *c, uint32_t unit)
 {
-	struct lru_state *s = p->state;
+	struct lru_state *s = c->state;
 
-	em_list_push(why == EM_UNIT_SOFT ? &s->active : &s->inactive, p->units, unit);
+	em_list_push(c->params[ACTIVE] ? &s->active : &s->inactive, c->units, unit);
 }
 
-static uint32_t victim(struct em_policy *p)
+static void insert(struct extmem_cache *c, uint32_t unit, enum extmem_event why)
 {
-	struct lru_state *s = p->state;
+	struct lru_state *s = c->state;
 
-	balance(p);
-	return em_list_pop(&s->inactive, p->units);
+	if (why == EXTMEM_SOFT)
+		activate(c, unit);
+	else
+		em_list_push(&s->inactive, c->units, unit);
 }
 
-const struct em_policy_ops em_policy_lru = {
+static void forget(struct extmem_cache *c, uint32_t unit)
+{
+	struct lru_state *s = c->state;
+	uint32_t list = em_link_of(c, unit)->list;
+
+	if (list)
+		em_list_remove(list == s->active.id ? &s->active : &s->inactive,
+			       c->units, unit);
+}
+
+static void reference(struct extmem_cache *c, uint32_t unit)
+{
+	if (!em_link_of(c, unit)->list)
+		return;
+	forget(c, unit);
+	activate(c, unit);
+}
+
+static uint32_t victim(struct extmem_cache *c)
+{
+	struct lru_state *s = c->state;
+
+	balance(c);
+	return em_list_pop(&s->inactive, c->units);
+}
+
+const struct extmem_eviction em_eviction_lru = {
+	.version = EXTMEM_EVICTION_VERSION,
 	.name = "lru",
+	.paper = "M. Gorman, \"Understanding the Linux Virtual Memory Manager\", Prentice Hall, 2004, chapter 10",
+	.help = "least recently used, by an active and an inactive list",
 	.unit_bytes = sizeof(struct em_link),
-	.policy_bytes = sizeof(struct lru_state),
+	.state_bytes = sizeof(struct lru_state),
+	.params = params,
 	.init = init,
 	.insert = insert,
+	.reference = reference,
+	.forget = forget,
 	.victim = victim,
 };

@@ -4,6 +4,7 @@
  * examples from the literature or small enough to check by hand, then behind
  * the queues of the core.
  */
+#include "policies/policies.h"
 #include "policy.h"
 #include "world.h"
 
@@ -11,31 +12,39 @@
 
 #define UNITS 4096
 
-static struct em_policy make(const char *name)
-{
-	struct em_policy p = { .ops = em_policy_find(name) };
+static int64_t params[EXTMEM_PARAMS_MAX];
 
+/* One at a time: with the defaults in params. */
+static struct extmem_cache make(const char *name)
+{
+	struct extmem_cache p = { .ops = extmem_eviction_find(name) };
+
+	for (size_t i = 0; p.ops->params && p.ops->params[i].name; i++)
+		params[i] = p.ops->params[i].def;
+	p.params = params;
+	p.capacity = UNITS / 2;
 	p.units = calloc(UNITS, p.ops->unit_bytes);
-	p.state = calloc(1, p.ops->policy_bytes);
-	p.ops->init(&p);
+	p.state = calloc(1, p.ops->state_bytes);
+	if (p.ops->init)
+		p.ops->init(&p);
 	return p;
 }
 
-static void end(struct em_policy *p)
+static void end(struct extmem_cache *p)
 {
 	free(p->units);
 	free(p->state);
 }
 
-static void insert(struct em_policy *p, uint32_t first, uint32_t last,
-		   enum em_unit_event why)
+static void insert(struct extmem_cache *p, uint32_t first, uint32_t last,
+		   enum extmem_event why)
 {
 	for (uint32_t u = first; u <= last; u++)
 		p->ops->insert(p, u, why);
 }
 
 /* Takes out as many victims as the list has numbers, which end with 0. */
-static void victims_are(struct em_policy *p, const char *what, const uint32_t *units)
+static void victims_are(struct extmem_cache *p, const char *what, const uint32_t *units)
 {
 	for (; *units; units++)
 		is_int(p->ops->victim(p), *units, "%s: %u leaves", what, *units);
@@ -68,32 +77,51 @@ static bool holds(const struct frames *f, uint32_t unit)
 	return false;
 }
 
-/* Faults of a reference string. Loading a page counts as using it. */
-static unsigned int count_faults(const char *name, size_t frames, const uint32_t *string)
+/* Loading a page counts as using it. */
+static unsigned int page_in(struct extmem_cache *p, size_t frames, const uint32_t *string)
 {
-	struct em_policy p = make(name);
 	struct frames f = { .count = 0 };
 	unsigned int faults = 0;
 
 	for (; *string; string++) {
 		if (!holds(&f, *string)) {
 			faults++;
-			if (f.count == frames && !take_out(&f, p.ops->victim(&p)))
+			if (f.count == frames && !take_out(&f, p->ops->victim(p)))
 				faults += 1000; /* a victim that was not there */
 			f.held[f.count++] = *string;
-			p.ops->insert(&p, *string, EM_UNIT_MAJOR);
+			p->ops->insert(p, *string, EXTMEM_MAJOR);
 		}
-		if (p.ops->reference)
-			p.ops->reference(&p, *string);
+		if (p->ops->reference)
+			p->ops->reference(p, *string);
 	}
-	end(&p);
+	end(p);
 	return faults;
+}
+
+/* Faults of a reference string. */
+static unsigned int count_faults(const char *name, size_t frames, const uint32_t *string)
+{
+	struct extmem_cache p = make(name);
+
+	return page_in(&p, frames, string);
+}
+
+/* The same for lru as it is in textbooks, without an active list. */
+static unsigned int count_plain_lru(size_t frames, const uint32_t *string)
+{
+	struct extmem_cache p = make("lru");
+
+	params[0] = 0;
+	return page_in(&p, frames, string);
 }
 
 static void test_published(void)
 {
 	const uint32_t *belady = V(1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5);
 	const uint32_t *stallings = V(2, 3, 2, 1, 5, 2, 4, 5, 3, 2, 5, 2);
+	/* Pages 7 0 1 2 ...; a 0 ends a string here, so each is one more. */
+	const uint32_t *silberschatz = V(8, 1, 2, 3, 1, 4, 1, 5, 3, 4, 1, 4, 3, 2, 3, 1,
+					 2, 8, 1, 2);
 
 	/* L. A. Belady, R. A. Nelson, G. S. Shedler, CACM 12(6), 1969. */
 	is_int(count_faults("fifo", 3, belady), 9, "fifo has 9 faults in 3 frames");
@@ -101,21 +129,27 @@ static void test_published(void)
 	/* W. Stallings, Operating Systems, chapter 8: 6 and 5 after the first 3. */
 	is_int(count_faults("fifo", 3, stallings), 9, "fifo: 9 faults");
 	is_int(count_faults("clock", 3, stallings), 8, "clock: 8 faults");
+	/* A. Silberschatz, P. Galvin, G. Gagne, Operating System Concepts, 10.4. */
+	is_int(count_faults("fifo", 3, silberschatz), 15, "fifo has 15 faults");
+	is_int(count_plain_lru(3, silberschatz), 12, "plain lru has 12 faults");
+	is_int(count_plain_lru(3, belady), 10, "plain lru has 10 faults in 3 frames");
+	is_int(count_plain_lru(4, belady), 8, "and 8 in 4: it knows no anomaly");
+	is_int(count_plain_lru(3, stallings), 7, "plain lru: 7 faults");
 }
 
 /* ---- each alone -------------------------------------------------------- */
 
 static void test_empty(const char *name)
 {
-	struct em_policy p = make(name);
+	struct extmem_cache p = make(name);
 
-	is_int(p.ops->victim(&p), EM_UNIT_NONE, "%s: nothing leaves an empty list", name);
-	p.ops->insert(&p, 0, EM_UNIT_FIRST);
+	is_int(p.ops->victim(&p), EXTMEM_UNIT_NONE, "%s: nothing leaves an empty list", name);
+	p.ops->insert(&p, 0, EXTMEM_FIRST);
 	is_int(p.ops->victim(&p), 0, "%s: unit 0 is a unit", name);
-	is_int(p.ops->victim(&p), EM_UNIT_NONE, "%s: and leaves once", name);
-	p.ops->insert(&p, UNITS - 1, EM_UNIT_SOFT);
+	is_int(p.ops->victim(&p), EXTMEM_UNIT_NONE, "%s: and leaves once", name);
+	p.ops->insert(&p, UNITS - 1, EXTMEM_SOFT);
 	is_int(p.ops->victim(&p), UNITS - 1, "%s: what is in use leaves in the end", name);
-	is_int(p.ops->victim(&p), EM_UNIT_NONE, "%s: and then there is nothing", name);
+	is_int(p.ops->victim(&p), EXTMEM_UNIT_NONE, "%s: and then there is nothing", name);
 	end(&p);
 }
 
@@ -123,7 +157,7 @@ static void test_empty(const char *name)
 static void test_account(const char *name, uint64_t seed)
 {
 	static bool in[UNITS];
-	struct em_policy p = make(name);
+	struct extmem_cache p = make(name);
 	unsigned int wrong = 0, live = 0;
 
 	memset(in, 0, sizeof(in));
@@ -133,22 +167,22 @@ static void test_account(const char *name, uint64_t seed)
 			if (in[u] && p.ops->reference)
 				p.ops->reference(&p, u);
 			if (!in[u]) {
-				p.ops->insert(&p, u, (enum em_unit_event)roll(&seed, 4));
+				p.ops->insert(&p, u, (enum extmem_event)roll(&seed, 4));
 				in[u] = true;
 				live++;
 			}
 			continue;
 		}
 		u = p.ops->victim(&p);
-		if (u == EM_UNIT_NONE ? live != 0 : !in[u])
+		if (u == EXTMEM_UNIT_NONE ? live != 0 : !in[u])
 			wrong++;
-		if (u != EM_UNIT_NONE) {
+		if (u != EXTMEM_UNIT_NONE) {
 			in[u] = false;
 			live--;
 		}
 	}
 	is_int(wrong, 0, "%s: only what is in leaves, and it does", name);
-	while (p.ops->victim(&p) != EM_UNIT_NONE)
+	while (p.ops->victim(&p) != EXTMEM_UNIT_NONE)
 		live--;
 	is_int(live, 0, "%s: nothing stays behind", name);
 	end(&p);
@@ -156,30 +190,30 @@ static void test_account(const char *name, uint64_t seed)
 
 static void test_fifo(void)
 {
-	struct em_policy p = make("fifo");
+	struct extmem_cache p = make("fifo");
 
-	insert(&p, 1, 3, EM_UNIT_FIRST);
-	p.ops->insert(&p, 4, EM_UNIT_SOFT);
-	p.ops->insert(&p, 5, EM_UNIT_MAJOR);
+	insert(&p, 1, 3, EXTMEM_FIRST);
+	p.ops->insert(&p, 4, EXTMEM_SOFT);
+	p.ops->insert(&p, 5, EXTMEM_MAJOR);
 	victims_are(&p, "fifo", V(1, 2));
-	p.ops->insert(&p, 1, EM_UNIT_SOFT);
+	p.ops->insert(&p, 1, EXTMEM_SOFT);
 	victims_are(&p, "fifo", V(3, 4, 5, 1));
 	end(&p);
 }
 
 static void test_clock(void)
 {
-	struct em_policy p = make("clock");
+	struct extmem_cache p = make("clock");
 
-	insert(&p, 1, 5, EM_UNIT_FIRST);
+	insert(&p, 1, 5, EXTMEM_FIRST);
 	p.ops->reference(&p, 1);
 	p.ops->reference(&p, 3);
 	victims_are(&p, "clock passes over what was used", V(2, 4, 5));
 	victims_are(&p, "but once only", V(1, 3));
-	insert(&p, 1, 3, EM_UNIT_SOFT);
-	p.ops->insert(&p, 4, EM_UNIT_FIRST);
+	insert(&p, 1, 3, EXTMEM_SOFT);
+	p.ops->insert(&p, 4, EXTMEM_FIRST);
 	victims_are(&p, "what comes back from standby was used", V(4, 1, 2, 3));
-	insert(&p, 1, 3, EM_UNIT_FIRST);
+	insert(&p, 1, 3, EXTMEM_FIRST);
 	for (uint32_t u = 1; u <= 3; u++)
 		p.ops->reference(&p, u);
 	victims_are(&p, "all used: as they came", V(1, 2, 3));
@@ -188,32 +222,65 @@ static void test_clock(void)
 
 static void test_lru(void)
 {
-	struct em_policy p = make("lru");
+	struct extmem_cache p = make("lru");
 
-	insert(&p, 1, 3, EM_UNIT_FIRST);
-	insert(&p, 10, 12, EM_UNIT_SOFT);
+	insert(&p, 1, 3, EXTMEM_FIRST);
+	insert(&p, 10, 12, EXTMEM_SOFT);
 	victims_are(&p, "lru takes from the inactive list", V(1));
 	/* active 12 11 10, inactive 3 2: one too many, the oldest goes back */
 	victims_are(&p, "lru", V(2));
-	insert(&p, 4, 6, EM_UNIT_MAJOR);
+	insert(&p, 4, 6, EXTMEM_MAJOR);
 	victims_are(&p, "the demoted one has its trial behind older ones", V(3, 10, 4));
-	p.ops->insert(&p, 10, EM_UNIT_SOFT);
+	p.ops->insert(&p, 10, EXTMEM_SOFT);
 	victims_are(&p, "back from standby, 10 is safe again", V(5, 6, 11, 12));
+	end(&p);
+}
+
+static void test_lru_references(void)
+{
+	struct extmem_cache p = make("lru");
+
+	insert(&p, 1, 4, EXTMEM_FIRST);
+	p.ops->reference(&p, 1);
+	p.ops->reference(&p, 2);
+	p.ops->reference(&p, 9); /* not in */
+	victims_are(&p, "lru keeps what was asked for while it was queued", V(3));
+	/* active 2 1, inactive 4: one too many */
+	p.ops->reference(&p, 1);
+	victims_are(&p, "and the order of use in the active list", V(4, 2, 1));
+	is_int(p.ops->victim(&p), EXTMEM_UNIT_NONE, "lru: and that is all");
+	end(&p);
+}
+
+static void test_forget(const char *name)
+{
+	struct extmem_cache p = make(name);
+
+	insert(&p, 1, 4, EXTMEM_FIRST);
+	insert(&p, 5, 8, EXTMEM_SOFT);
+	if (p.ops->reference)
+		p.ops->reference(&p, 2);
+	for (uint32_t u = 2; u <= 10; u++)
+		p.ops->forget(&p, u);
+	is_int(p.ops->victim(&p), 1, "%s: all but one are forgotten", name);
+	is_int(p.ops->victim(&p), EXTMEM_UNIT_NONE, "%s: and do not leave", name);
+	p.ops->insert(&p, 2, EXTMEM_MAJOR);
+	is_int(p.ops->victim(&p), 2, "%s: but may come in again", name);
 	end(&p);
 }
 
 /* A pass over a lot of data: does the hot set survive it? */
 static unsigned int hot_lost(const char *name)
 {
-	struct em_policy p = make(name);
+	struct extmem_cache p = make(name);
 	unsigned int lost = 0;
 
-	insert(&p, 1, 10, EM_UNIT_SOFT);
-	insert(&p, 100, 119, EM_UNIT_FIRST);
+	insert(&p, 1, 10, EXTMEM_SOFT);
+	insert(&p, 100, 119, EXTMEM_FIRST);
 	for (uint32_t u = 200; u < 1200; u++) {
 		uint32_t v = p.ops->victim(&p);
 		lost += v <= 10;
-		p.ops->insert(&p, u, EM_UNIT_FIRST);
+		p.ops->insert(&p, u, EXTMEM_FIRST);
 	}
 	end(&p);
 	return lost;
@@ -240,7 +307,7 @@ static void *tell(void *arg)
 
 	for (uint32_t u = 0; u < TOLD; u++)
 		if (u % TELLERS == me)
-			em_policy_tell(u, u % 3 ? EM_UNIT_FIRST : EM_UNIT_SOFT);
+			em_policy_tell(u, u % 3 ? EXTMEM_FIRST : EXTMEM_SOFT);
 	told_enough++;
 	return NULL;
 }
@@ -278,9 +345,9 @@ static void test_order(const char *name)
 	size_t n, wrong = 0;
 
 	for (uint32_t u = 0; u < 300; u++)
-		em_policy_tell(u, EM_UNIT_FIRST); /* more than a ring holds */
+		em_policy_tell(u, EXTMEM_FIRST); /* more than a ring holds */
 	for (uint32_t u = 0; u < 300; u++)
-		em_policy_tell(u, EM_UNIT_MAJOR); /* no news */
+		em_policy_tell(u, EXTMEM_MAJOR); /* no news */
 	n = em_policy_victims(units, 400);
 	is_int(n, 300, "%s: 300 units were told of twice, and leave once", name);
 	for (uint32_t u = 0; u < n; u++)
@@ -313,9 +380,9 @@ static void clock_behind_the_core(const void *arg)
 
 	start_policy(arg);
 	for (uint32_t u = 0; u < 4; u++)
-		em_policy_tell(u, EM_UNIT_FIRST);
-	em_policy_tell(0, EM_UNIT_SOFT);
-	em_policy_tell(1, EM_UNIT_MAJOR);
+		em_policy_tell(u, EXTMEM_FIRST);
+	em_policy_tell(0, EXTMEM_SOFT);
+	em_policy_tell(1, EXTMEM_MAJOR);
 	is_int(em_policy_victims(units, 8), 4, "four units");
 	ok(units[0] == 1 && units[3] == 0, "the one taken back from standby leaves last");
 }
@@ -325,18 +392,20 @@ int main(void)
 	static const char *const names[] = { "fifo", "clock", "lru" };
 	uint64_t seed = first_seed();
 
-	ok(!em_policy_find("optimal"), "there is no policy of an unknown name");
+	ok(!extmem_eviction_find("optimal"), "there is no policy of an unknown name");
 	is_int(em_policy_init("optimal", 16), -EINVAL, "and it cannot be started");
 	for (size_t i = 0; i < EM_ARRAY_LEN(names); i++) {
-		is_str(em_policy_find(names[i])->name, names[i], "policy %s", names[i]);
+		is_str(extmem_eviction_find(names[i])->name, names[i], "policy %s", names[i]);
 		test_empty(names[i]);
 		test_account(names[i], seed + i);
+		test_forget(names[i]);
 		in_child(names[i], behind_the_core, names[i]);
 	}
 	test_published();
 	test_fifo();
 	test_clock();
 	test_lru();
+	test_lru_references();
 	test_scan();
 	in_child("clock", clock_behind_the_core, "clock");
 	return done_testing();
