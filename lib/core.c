@@ -149,6 +149,23 @@ static int start_parts(const struct em_core_hooks *hooks)
 	return 0;
 }
 
+/* Only where 'extmem run' could not see it: it looks for the same before. */
+static const char *reason(int error)
+{
+	switch (error) {
+	case -ENOSYS:
+		return "a system call that paging needs is not there, as under qemu-user or "
+		       "a container's filter";
+	case -EPERM:
+	case -EACCES:
+		return "a system call that paging needs is not permitted, as in a container";
+	case -ENOMEM:
+		return "there is no room for its tables";
+	default:
+		return "the kernel refuses something that paging needs";
+	}
+}
+
 static void start(const struct em_core_hooks *hooks, const char *text)
 {
 	const char *stats = getenv("EXTMEM_STATS");
@@ -174,7 +191,7 @@ static void start(const struct em_core_hooks *hooks, const char *text)
 	em_stats_init();
 	ret = start_parts(hooks);
 	if (ret < 0) {
-		em_log("cannot start (error %d); memory is not managed", -ret);
+		em_log("cannot start: %s (error %d); memory is not managed", reason(ret), -ret);
 		atomic_store(&core.state, 3);
 		return;
 	}

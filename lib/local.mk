@@ -74,17 +74,18 @@ lib_libextmem_la_SOURCES = $(extmem_core_sources) \
 	lib/interpose/sandbox.c \
 	lib/interpose/signal.c lib/interpose/relay.c lib/interpose/relay.h lib/interpose/handler.S \
 	lib/interpose/syscall.S \
-	lib/interpose/threads.c
+	lib/interpose/threads.c \
+	lib/interpose/uring.c
 lib_libextmem_la_CPPFLAGS = $(AM_CPPFLAGS) -DEM_VERSION='"$(PACKAGE_VERSION)"'
 lib_libextmem_la_CFLAGS = $(AM_CFLAGS) $(LIBURING_CFLAGS) $(JEMALLOC_CFLAGS) \
 	-fvisibility=hidden -fno-builtin-malloc -fno-builtin-calloc
-lib_libextmem_la_DEPENDENCIES = lib/jemalloc-own.a
+lib_libextmem_la_DEPENDENCIES = lib/jemalloc-own.a lib/liburing-own.a
 lib_libextmem_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -Wl,-z,nodelete \
 	$(extmem_archives)
 # In the place of libraries; libtool has warnings for that.
-extmem_archives = -Wl,--exclude-libs,ALL -Wl,lib/jemalloc-own.a -Wl,$(URING_ARCHIVE) \
+extmem_archives = -Wl,--exclude-libs,ALL -Wl,lib/jemalloc-own.a -Wl,lib/liburing-own.a \
 	-Wl,-z,defs
-EXTRA_DIST += lib/interpose/jemalloc.syms
+EXTRA_DIST += lib/interpose/jemalloc.syms lib/interpose/liburing.syms
 
 # jemalloc under names of our own; operator new is libstdc++'s business.
 lib/jemalloc-own.a: lib/interpose/jemalloc.syms $(JEMALLOC_ARCHIVE)
@@ -92,6 +93,12 @@ lib/jemalloc-own.a: lib/interpose/jemalloc.syms $(JEMALLOC_ARCHIVE)
 	$(OBJCOPY) --redefine-syms=$(srcdir)/lib/interpose/jemalloc.syms $(JEMALLOC_ARCHIVE) $@.tmp && \
 	$(AR) d $@.tmp jemalloc_cpp.pic.o jemalloc_cpp.o && mv $@.tmp $@
 CLEANFILES += lib/jemalloc-own.a
+
+# What uring.c defines for the program is not what the store uses.
+lib/liburing-own.a: lib/interpose/liburing.syms $(URING_ARCHIVE)
+	$(AM_V_GEN)$(OBJCOPY) --redefine-syms=$(srcdir)/lib/interpose/liburing.syms \
+		$(URING_ARCHIVE) $@
+CLEANFILES += lib/liburing-own.a
 include_HEADERS += lib/extmem.h lib/extmem-policy.h
 pkgconfigdir = $(libdir)/pkgconfig
 nodist_pkgconfig_DATA = lib/libextmem.pc

@@ -283,6 +283,16 @@ static uint64_t next_touched(uint64_t page, uint64_t end)
 	return page;
 }
 
+bool em_region_is_untouched(uintptr_t addr, size_t bytes)
+{
+	uint64_t page = em_page_of(addr), end = em_page_of(addr + bytes - 1) + 1;
+
+	for (; (page = next_touched(page, end)) < end; page++)
+		if (EM_WORD_STATE(em_page_load(page)) != EM_PAGE_UNTOUCHED)
+			return false;
+	return true;
+}
+
 static uint64_t block_end(uint64_t page, uint64_t end)
 {
 	return em_min((em_block_of_page(page) + 1) * EM_BLOCK_PAGES, end);

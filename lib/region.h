@@ -74,6 +74,8 @@ void em_region_fit_space(void);
 size_t em_region_covered(uintptr_t addr, size_t bytes);
 /* Whether nothing of the range is mapped. */
 bool em_region_is_free(uintptr_t addr, size_t bytes);
+/* Whether no page of the range has contents, or is being given some. No lock. */
+bool em_region_is_untouched(uintptr_t addr, size_t bytes);
 /* Whether all of the range is mapped. No lock. */
 bool em_region_covers(uintptr_t addr, size_t bytes);
 /* The region that addr lies in, by value; false when there is none. EM_HANDLER */

@@ -200,6 +200,11 @@ static const struct em_call calls[] = {
 	{ SYS_landlock_create_ruleset, { LEN(0, 1, IN) } },
 	{ SYS_landlock_add_rule, { FIXN(2, 16, IN) } },
 
+	/* Addresses that are kept: em_net_keeps(). */
+	{ SYS_rseq, { FIXN(0, 32, OUT) } },
+	{ SYS_set_tid_address, { FIXN(0, 4, OUT) } },
+	{ SYS_set_robust_list, { FIXN(0, 24, OUT) } },
+
 	/* Signals. */
 	{ SYS_rt_sigaction, { FIXN(1, 32, IN), FIXN(2, 32, OUT) } },
 	{ SYS_rt_sigprocmask, { SIGSET(1, IN), SIGSET(2, OUT) } },

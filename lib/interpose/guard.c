@@ -614,6 +614,22 @@ static bool may_be_large(long nr, const long args[6])
 	}
 }
 
+/* What is answered with an error although it could be made. */
+static long refused(long nr, const long args[6])
+{
+	switch (nr) {
+	case SYS_io_uring_setup:
+	case SYS_io_setup:
+		return -em_net_refuses(nr);
+	case SYS_rseq:
+	case SYS_set_tid_address:
+	case SYS_set_robust_list:
+		return -em_net_keeps(nr, (uintptr_t)args[0]);
+	default:
+		return 0;
+	}
+}
+
 long em_guard_held(long nr, const long args[6])
 {
 	return em_core_active() ? held_call(em_call_find(nr), nr, args) : em_arch_call(nr, args);
@@ -630,11 +646,8 @@ long em_guard_call(long nr, const long args[6])
 		return cut_call(c, nr, args);
 	if (memory_call(nr, args, &ret))
 		return ret;
-	if (nr == SYS_io_uring_setup || nr == SYS_io_setup) {
-		int error = em_net_refuses(nr);
-		if (error)
-			return -error;
-	}
+	if (em_unlikely((ret = refused(nr, args)) < 0))
+		return ret;
 	if (em_unlikely(em_sandbox_begins(nr, args)))
 		return em_sandbox_begin(nr, args);
 	return held_call(c, nr, args);

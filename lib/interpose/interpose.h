@@ -70,6 +70,8 @@ void em_net_start(enum em_tristate wanted);
  * says why in the log, once.
  */
 int em_net_refuses(long nr);
+/* The same for a call by which the kernel is to keep an address. */
+int em_net_keeps(long nr, uintptr_t addr);
 
 /* ---- sandbox.c ------------------------------------------------------- */
 

@@ -9,6 +9,7 @@
 #include "interpose.h"
 #include "kernel.h"
 #include "knobs.h"
+#include "log.h"
 #include "net_calls.h"
 #include "region.h"
 #include "standby.h"
@@ -16,9 +17,11 @@
 #include "sys.h"
 #include "window.h"
 #include <limits.h>
+#include <linux/userfaultfd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -498,6 +501,47 @@ EM_EXPORT ssize_t process_madvise(int pidfd, const struct iovec *ranges, size_t 
 				  int advice, unsigned int flags)
 {
 	return em_errno_return(em_mem_process_madvise(pidfd, ranges, count, advice, flags));
+}
+
+/* ---- a userfaultfd of the program's own ----------------------------------- */
+
+/*
+ * Memory is registered with one only, and that is ours. As long as nothing was
+ * touched there it can be the kernel's instead.
+ */
+static void leave_to_kernel(uintptr_t addr, size_t bytes)
+{
+	struct em_region r;
+	size_t whole = whole_pages(bytes);
+
+	if (addr & EM_PAGE_MASK || !whole || !em_region_find(addr, &r) ||
+	    r.source == EM_SOURCE_FOREIGN)
+		return;
+	if (r.end < addr + whole || !em_region_is_untouched(addr, whole)) {
+		em_log_once("userfaultfd(2): managed memory that was touched before cannot be "
+			    "registered by the program; '--set manage.min_size' leaves small "
+			    "mappings to the kernel");
+		return;
+	}
+	if (em_region_give_away(addr, whole) == 0)
+		kernel_mmap(addr, whole, (int)r.prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+			    -1, 0);
+}
+
+EM_EXPORT int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (em_unlikely(request == UFFDIO_REGISTER) && em_core_active() &&
+	    em_protects(EM_KNOB_MEMORY)) {
+		const struct uffdio_register *reg = arg;
+		leave_to_kernel(reg->range.start, reg->range.len);
+	}
+	return EM_REAL(ioctl)(fd, request, arg);
 }
 
 /* ---- rationed addresses ------------------------------------------------ */

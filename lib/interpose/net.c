@@ -272,6 +272,33 @@ void em_net_start(enum em_tristate wanted)
 		em_log("cannot install the system call net: error %d", -ret);
 }
 
+/*
+ * Addresses that the kernel keeps, to write there when nobody can bring the page
+ * in. libc's own are never managed. A restartable sequence that is away would end
+ * the program; of the others it only learns what it relied on.
+ */
+int em_net_keeps(long nr, uintptr_t addr)
+{
+	if (em_delivery_by_thread() || !em_in_window(addr))
+		return 0;
+	switch (nr) {
+	case SYS_rseq:
+		em_log_once("rseq(2) in managed memory is answered as not there: the kernel "
+			    "could not write to it; 'faults.delivery: thread' allows it");
+		return ENOSYS;
+	case SYS_set_tid_address:
+		em_log_once("set_tid_address(2) with managed memory: the kernel does not "
+			    "clear it when the thread ends and it is paged out; "
+			    "'faults.delivery: thread' does");
+		return 0;
+	case SYS_set_robust_list:
+		em_log_once("set_robust_list(2) with managed memory: the kernel does not "
+			    "find it when the thread ends and it is paged out; "
+			    "'faults.delivery: thread' does");
+	}
+	return 0;
+}
+
 int em_net_refuses(long nr)
 {
 	if (strcmp(em_segment->syscall_net, "on") || !is_unsafe(nr))

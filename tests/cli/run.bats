@@ -358,6 +358,65 @@ restore_overcommit() {
 	expect_line "io_uring is answered as not permitted"
 }
 
+# A program with a ring, made by liburing's function $1 and linked as $2 says.
+ring_program() {
+	cat >"$scratch/ring.c" <<-END
+	#include <liburing.h>
+	int main(void)
+	{
+		struct io_uring ring;
+		struct io_uring_params p = { 0 };
+		int ret = $1;
+		(void)ring, (void)p;
+		return ret == -1 ? 5 : ret < 0 ? 6 : 0;
+	}
+	END
+	gcc -o "$scratch/ring" "$scratch/ring.c" $2 2>"$scratch/errors" ||
+		skip "no liburing to link with"
+}
+
+@test "a ring of liburing's is answered as not permitted, in one line" {
+	need_paging
+	need_tool gcc
+	for way in 'io_uring_queue_init(8, &ring, 0)' 'io_uring_queue_init_params(8, &ring, &p)'; do
+		ring_program "$way" -luring
+		extmem run --limit 64M --swap "$scratch" -- "$scratch/ring"
+		expect_status 5
+		expect_line "io_uring is answered as not permitted"
+	done
+	# It is not always there that the call is made.
+	ring_program 'io_uring_queue_init(8, &ring, 0)' '-Wl,-Bstatic -luring -Wl,-Bdynamic'
+	extmem run --limit 64M --swap "$scratch" -- "$scratch/ring"
+	expect_status 5
+}
+
+@test "a ring of liburing's works where faults are delivered to a thread" {
+	need_paging
+	need_root
+	need_tool gcc
+	ring_program 'io_uring_queue_init(8, &ring, 0)' -luring
+	"$scratch/ring" || skip "there is no io_uring here"
+	extmem run --limit 64M --swap "$scratch" --set faults.delivery=thread -- "$scratch/ring"
+	expect_status 0
+	[ -z "$stderr" ]
+}
+
+# kept NUMBER TEXT: a system call by which the kernel keeps a managed address.
+kept() {
+	extmem run --limit 64M --swap "$scratch" -- \
+		perl -e '$p = "\0" x 4000000; syscall($ARGV[0], $p, 24); exit 5' "$1"
+	expect_status 5
+	expect_line "$2"
+}
+
+@test "addresses that the kernel keeps: one line" {
+	need_paging
+	need_tool perl
+	kept 218 "set_tid_address(2) with managed memory"
+	kept 273 "set_robust_list(2) with managed memory"
+	kept 334 "rseq(2) in managed memory is answered as not there"
+}
+
 @test "strict seccomp is answered as not there, in one line" {
 	need_paging
 	need_tool perl
@@ -401,6 +460,14 @@ restore_overcommit() {
 			--swap "$scratch" true 2>"$scratch/stderr" 3>&-) || status=$?
 		stderr=$(cat "$scratch/stderr")
 		expect_status 125
+		expect_line "${try#*:}"
+	done
+	# Found out later, by a program that a managed one starts.
+	need_paging
+	for try in "1:not permitted" "38:qemu-user"; do
+		extmem run --limit 64M --swap "$scratch" -- "$scratch/deny" "${try%%:*}" /bin/true
+		expect_status 0
+		expect_line "cannot start: a system call that paging needs is not"
 		expect_line "${try#*:}"
 	done
 }

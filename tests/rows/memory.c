@@ -3,8 +3,10 @@
  * rows-memory: what programs do to their mappings while pages are away.
  */
 #include "row.h"
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -457,6 +459,47 @@ static void advised(void)
 	row_verify(p, BYTES, 1);
 }
 
+static int own_uffd;
+
+static void *serve_one(void *arg)
+{
+	static unsigned char text[ROW_PAGE];
+	struct uffd_msg m;
+	struct uffdio_copy c = { .src = (uintptr_t)text, .len = ROW_PAGE };
+
+	row_fill(text, sizeof(text), 9);
+	ROW_CHECK(read(own_uffd, &m, sizeof(m)) == sizeof(m));
+	ROW_CHECK(m.event == UFFD_EVENT_PAGEFAULT);
+	c.dst = m.arg.pagefault.address & ~(ROW_PAGE - 1);
+	ROW_CHECK(ioctl(own_uffd, UFFDIO_COPY, &c) == 0);
+	return arg;
+}
+
+/* A program that pages some of its memory itself. */
+static void own_userfaultfd(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	unsigned char *p = row_map(4 * BYTES), *q = away(BYTES, 1);
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)p + BYTES, BYTES }, .mode = UFFDIO_REGISTER_MODE_MISSING
+	};
+	pthread_t thread;
+
+	own_uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | 1 /* UFFD_USER_MODE_ONLY */);
+	if (own_uffd < 0 || ioctl(own_uffd, UFFDIO_API, &api) < 0)
+		row_skip("no userfaultfd here");
+	ROW_CHECK(ioctl(own_uffd, UFFDIO_REGISTER, &reg) == 0);
+	ROW_CHECK(pthread_create(&thread, NULL, serve_one, NULL) == 0);
+	row_verify(p + BYTES + 2 * ROW_PAGE, ROW_PAGE, 9);
+	ROW_CHECK(pthread_join(thread, NULL) == 0);
+	row_fill(p, BYTES, 2);
+	row_push_out(p, BYTES);
+	row_verify(p, BYTES, 2);
+	row_verify(p + BYTES + 2 * ROW_PAGE, ROW_PAGE, 9);
+	ROW_CHECK(munmap(p, 4 * BYTES) == 0);
+	row_verify(q, BYTES, 1);
+}
+
 /* Far more mappings than there are likely to be, each its own. */
 static void many(void)
 {
@@ -591,6 +634,7 @@ static const struct row rows[] = {
 	{ "foreign", "memory", foreign_moves },
 	{ "too-many", "undo", too_many },
 	{ "many", "-", many },
+	{ "userfaultfd", "memory", own_userfaultfd },
 	{ "by-syscall", "syscall", by_syscall },
 	{ "rationed", "space", rationed },
 	{ "rationed-data", "space", rationed_data },

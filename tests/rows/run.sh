@@ -37,6 +37,7 @@ declare -A plain=(
 	["memory edge"]="around the window there is nothing, and whoever judges such a range says so"
 	["memory many"]="six thousand regions are to the library what six are"
 	["processes exec-static"]="the filter looks for addresses that only a program with a window has"
+	["threads robust-shared-mutex"]="shared memory and what libc knows of a thread are the kernel's"
 	["waits cancelled-inside-libc"]="in C, libc cancels a call inside itself without a look at who made it"
 	["waits interrupted"]="the kernel ends the call, and nobody begins it again"
 )

@@ -6,6 +6,8 @@
 #include "row.h"
 #include <locale.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #define BYTES (64 * ROW_PAGE)
 #define THREADS 12
@@ -118,11 +120,37 @@ static void robust(int protocol)
 static void robust_mutex(void) { robust(PTHREAD_PRIO_NONE); }
 static void robust_pi_mutex(void) { robust(PTHREAD_PRIO_INHERIT); }
 
+/* Shared with a process that is killed while it holds it, and pages are away. */
+static void robust_shared(void)
+{
+	pthread_mutex_t *m = mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pthread_mutexattr_t attr;
+	int status;
+	pid_t pid;
+
+	ROW_CHECK(m != MAP_FAILED && pthread_mutexattr_init(&attr) == 0);
+	ROW_CHECK(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0);
+	ROW_CHECK(pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) == 0);
+	ROW_CHECK(pthread_mutex_init(m, &attr) == 0);
+	pid = fork();
+	ROW_CHECK(pid >= 0);
+	if (pid == 0) {
+		ROW_CHECK(pthread_mutex_lock(m) == 0);
+		push_everything_out();
+		kill(getpid(), SIGKILL);
+	}
+	ROW_CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+	ROW_CHECK(pthread_mutex_lock(m) == EOWNERDEAD);
+	ROW_CHECK(pthread_mutex_consistent(m) == 0 && pthread_mutex_unlock(m) == 0);
+}
+
 static const struct row rows[] = {
 	{ "begin-with-locale", "libc", begin_with_locale },
 	{ "end-detached", "libc", end_detached },
 	{ "robust-mutex", "robust", robust_mutex },
 	{ "robust-pi-mutex", "robust", robust_pi_mutex },
+	{ "robust-shared-mutex", "-", robust_shared },
 };
 
 int main(int argc, char **argv)

@@ -37,9 +37,6 @@ static const uint16_t plain[] = {
 static const struct apart { uint16_t nr; const char *why; } apart[] = {
 	{ SYS_clone, "runs on its own stack: threads.c keeps stacks in memory" },
 	{ SYS_clone3, "the same" },
-	{ SYS_set_tid_address, "keeps the address: threads.c keeps what it lies in" },
-	{ SYS_set_robust_list, "the same" },
-	{ SYS_rseq, "the same" },
 	{ SYS_shmat, "names a range and reads nothing" },
 	{ SYS_shmdt, "the same" },
 	{ SYS_remap_file_pages, "the same, of shared mappings" },
