@@ -27,6 +27,7 @@
 #include <sys/syscall.h>
 
 #define EM_LOW_MEMORY (1ul << 32)
+#define EM_ROUND_ADDRESS (1ul << 40)
 #define EM_KERNEL_KINDS (MAP_HUGETLB | MAP_GROWSDOWN | MAP_STACK | MAP_32BIT)
 
 static bool is_private_anonymous(int flags)
@@ -47,6 +48,21 @@ static long kernel_mmap(uintptr_t addr, size_t bytes, int prot, int flags, int f
 		return p;
 	em_region_fit_space(); /* somebody has set a limit that our window is above */
 	return em_syscall(SYS_mmap, (long)addr, (long)bytes, prot, flags, fd, offset);
+}
+
+/*
+ * A reservation at a round number of TiB is made for that address alone: java's
+ * ZGC tells by it what it knows of a pointer, and maps shared memory there.
+ * Other hints are wishes, and so are all that V8 and java's other heaps make.
+ */
+static bool is_meant(uintptr_t hint, int prot, int flags)
+{
+	if (!hint || hint & (EM_ROUND_ADDRESS - 1) || prot != PROT_NONE ||
+	    !(flags & MAP_NORESERVE) || !em_protects(EM_KNOB_MEMORY))
+		return false;
+	em_log_once("memory reserved at a round address, as java's ZGC does for its heap, is "
+		    "left to the kernel and not paged; java's other heaps are");
+	return true;
 }
 
 /* MAP_FIXED into the window. */
@@ -84,7 +100,8 @@ long em_mem_mmap(uintptr_t addr, size_t bytes, int prot, int flags, int fd,
 	    em_protects(EM_KNOB_MEMORY))
 		return map_over(addr, whole, prot, flags, fd, offset);
 	if (fixed || !is_private_anonymous(flags) || offset & (off_t)EM_PAGE_MASK || (addr && addr < EM_LOW_MEMORY) ||
-	    bytes < em_core_config()->min_size_bytes || whole < bytes)
+	    bytes < em_core_config()->min_size_bytes || whole < bytes ||
+	    is_meant(addr, prot, flags))
 		return kernel_mmap(addr, bytes, prot, flags, fd, offset);
 	ret = em_region_map(whole, whole >= (2u << 20) ? 2u << 20 : EM_PAGE_BYTES,
 			    prot, EM_SOURCE_MMAP, &at);

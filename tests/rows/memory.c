@@ -459,6 +459,22 @@ static void advised(void)
 	row_verify(p, BYTES, 1);
 }
 
+/* A round address says something to the program: it takes no other (ZGC). */
+static void at_an_address(void)
+{
+	unsigned char *hint = (unsigned char *)(32ul << 40);
+	unsigned char *p = mmap(hint, BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+				MAP_NORESERVE, -1, 0), *q = away(BYTES, 1);
+
+	ROW_CHECK(p == hint);
+	ROW_CHECK(mmap(p, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED,
+		       -1, 0) == p);
+	row_fill(p, BYTES, 2);
+	row_verify(q, BYTES, 1);
+	row_verify(p, BYTES, 2);
+	ROW_CHECK(munmap(p, BYTES) == 0);
+}
+
 static int own_uffd;
 
 static void *serve_one(void *arg)
@@ -634,6 +650,7 @@ static const struct row rows[] = {
 	{ "foreign", "memory", foreign_moves },
 	{ "too-many", "undo", too_many },
 	{ "many", "-", many },
+	{ "at-an-address", "memory", at_an_address },
 	{ "userfaultfd", "memory", own_userfaultfd },
 	{ "by-syscall", "syscall", by_syscall },
 	{ "rationed", "space", rationed },
