@@ -17,6 +17,7 @@ static struct {
 	void (*fulfil)(const struct em_wish *w);
 	_Atomic uint32_t threads;
 	_Atomic uint32_t asleep; /* of them */
+	_Atomic bool settled;    /* for good, also in children */
 	_Atomic uint32_t bell;   /* futex: changes when there is something to do */
 	_Atomic uint64_t wishes[EM_WISHES];
 } ahead;
@@ -33,6 +34,11 @@ void em_ahead_forked(void)
 	atomic_store(&ahead.asleep, 0);
 	for (uint32_t i = 0; i < EM_WISHES; i++)
 		atomic_store(&ahead.wishes[i], 0);
+}
+
+void em_ahead_settle(void)
+{
+	atomic_store(&ahead.settled, true);
 }
 
 static uint64_t pack(const struct em_wish *w)
@@ -85,7 +91,7 @@ static void start(void)
 	uint32_t n = atomic_load_explicit(&ahead.threads, memory_order_relaxed);
 	int ret;
 
-	if (n >= EM_AHEAD_THREADS ||
+	if (n >= EM_AHEAD_THREADS || atomic_load(&ahead.settled) ||
 	    !atomic_compare_exchange_strong(&ahead.threads, &n, n + 1))
 		return;
 	ret = ahead.spawn(body);

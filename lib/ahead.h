@@ -33,6 +33,8 @@ struct em_wish {
 void em_ahead_init(em_spawn *spawn, void fulfil(const struct em_wish *w));
 /* In a forked child: no thread yet, and nothing wished for. */
 void em_ahead_forked(void);
+/* No thread is started from now on: the program locks itself in. */
+void em_ahead_settle(void);
 /* Asks; forgotten when there are too many wishes already. EM_HANDLER */
 void em_ahead_ask(const struct em_wish *w);
 

@@ -33,15 +33,32 @@ static void lead(void)
 
 static void serve_on(void);
 
-/* Somebody else leads from now on, if there is anybody. */
-static void let_lead(void)
+/* False when there are as many servers as may be, or no more can be had. */
+static bool start_one(void)
 {
 	uint32_t n = atomic_load(&delivery.servers);
 
-	if (!atomic_load(&delivery.idle) && n < EM_SERVERS_MAX &&
-	    atomic_compare_exchange_strong(&delivery.servers, &n, n + 1) &&
-	    delivery.hooks.spawn(serve_on) < 0)
-		atomic_fetch_sub(&delivery.servers, 1);
+	if (n >= EM_SERVERS_MAX)
+		return false;
+	if (!atomic_compare_exchange_strong(&delivery.servers, &n, n + 1))
+		return true; /* somebody else did */
+	if (delivery.hooks.spawn(serve_on) == 0)
+		return true;
+	atomic_fetch_sub(&delivery.servers, 1);
+	return false;
+}
+
+void em_delivery_settle(void)
+{
+	while (delivery.by_thread && start_one())
+		;
+}
+
+/* Somebody else leads from now on, if there is anybody. */
+static void let_lead(void)
+{
+	if (!atomic_load(&delivery.idle))
+		start_one();
 	atomic_store(&delivery.led, 0);
 	em_sys_wake(&delivery.led, 1);
 }
@@ -115,12 +132,12 @@ static int start(bool by_thread, struct em_sys_features *features)
 
 	atomic_store(&delivery.idle, 0);
 	atomic_store(&delivery.led, 0);
-	delivery.by_thread = false;
+	delivery.by_thread = by_thread; /* the server's start asks */
 	if (by_thread) {
 		ret = start_by_thread(features);
-		delivery.by_thread = ret == 0;
 		if (ret == 0)
 			return 0;
+		delivery.by_thread = false;
 		em_log("faults cannot be delivered to a thread (%s, error %d); they are "
 		       "delivered by signal", ret == -EPERM ? "no privilege for it" :
 		       "it cannot be started", -ret);

@@ -49,6 +49,8 @@ int em_delivery_start(bool by_thread, const struct em_delivery_hooks *hooks,
  * the thread will have blocked afterwards.
  */
 int em_delivery_forked(struct em_sys_features *features, sigset_t *mask);
+/* Starts all servers that there may be: the program locks itself in. EM_BLOCKS */
+void em_delivery_settle(void);
 /* Whether faults are delivered to threads. EM_HANDLER */
 bool em_delivery_by_thread(void);
 

@@ -12,6 +12,7 @@
  * executable. A filter that is installed by a system call instruction of the
  * program's own is not seen here.
  */
+#include "ahead.h"
 #include "arch.h"
 #include "delivery.h"
 #include "interpose.h"
@@ -39,7 +40,7 @@
 #define EM_PREAMBLE_MAX 64
 
 static const uint16_t needed[] = {
-	SYS_futex, SYS_madvise, SYS_process_madvise, SYS_membarrier, SYS_pread64,
+	SYS_read, SYS_futex, SYS_madvise, SYS_process_madvise, SYS_membarrier, SYS_pread64,
 	SYS_pwrite64, SYS_munmap, SYS_rt_sigprocmask, SYS_gettid, SYS_getpid,
 	SYS_sched_yield, SYS_ftruncate, SYS_fallocate, SYS_fstat, SYS_getsockopt,
 	SYS_clock_gettime,
@@ -89,6 +90,9 @@ static void make_preamble(struct preamble *p)
 	PUT(p, LOAD(DATA(nr)));
 	for (size_t i = 0; i < EM_ARRAY_LEN(needed); i++)
 		PUT(p, EQUAL(needed[i], ALLOW, 0));
+	PUT(p, EQUAL(SYS_prctl, 0, 2)); /* a thread of ours that begins just now */
+	PUT(p, LOAD(ARG(0)));
+	PUT(p, EQUAL(PR_SET_NAME, ALLOW, JUDGE));
 	PUT(p, EQUAL(SYS_ioctl, 0, 3)); /* of userfaultfd */
 	PUT(p, LOAD(ARG(1)));
 	PUT(p, BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff00));
@@ -107,6 +111,8 @@ static void prepare(void)
 
 	em_reclaim_note_mapped(UINT64_MAX);
 	em_reclaim_start_if_due();
+	em_ahead_settle();
+	em_delivery_settle();
 	em_sys_block_signals(&old);
 	em_reclaim_lock();
 	em_standby_drain();
