@@ -698,7 +698,9 @@ void em_sys_block_signals(sigset_t *old)
 	set &= ~(1ull << (SIGBUS - 1) | 1ull << (SIGSYS - 1) |
 		 1ull << (SIGSEGV - 1) | 1ull << (SIGILL - 1) |
 		 1ull << (SIGFPE - 1) | 1ull << (SIGTRAP - 1));
-	CALL4(SYS_rt_sigprocmask, SIG_SETMASK, &set, old, sizeof(set));
+	/* Where faults are no signals, the program may have blocked them all. */
+	CALL4(SYS_rt_sigprocmask, sys.dont_wake ? SIG_SETMASK : SIG_BLOCK, &set, old,
+	      sizeof(set));
 }
 
 void em_sys_restore_signals(const sigset_t *old)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker.h"
 #include "arch.h"
+#include "delivery.h"
 #include "sys.h"
 #include <errno.h>
 #include <link.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -143,6 +145,7 @@ static long clone_to(char *stack_end, char *thread_pointer)
 int em_worker_start(void (*body)(void))
 {
 	struct memory *m = tls.bytes ? take_memory() : NULL;
+	const uint64_t all = ~0ull;
 	sigset_t old;
 	long ret;
 
@@ -155,6 +158,8 @@ int em_worker_start(void (*body)(void))
 	em_arch_make_head(thread_pointer);
 	*body_of(thread_pointer) = body;
 	em_sys_block_signals(&old); /* inherited: the program's signals pass it by */
+	if (em_delivery_by_thread()) /* these are the program's, too */
+		em_syscall(SYS_rt_sigprocmask, SIG_BLOCK, (long)&all, 0, sizeof(all), 0, 0);
 	ret = clone_to(storage, thread_pointer);
 	em_sys_restore_signals(&old);
 	if (ret < 0)

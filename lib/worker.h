@@ -24,7 +24,7 @@
 int em_worker_init(void);
 /*
  * Starts a thread that runs body, which does not return, with all signals
- * blocked but those that stand for faults. 0 or -errno.
+ * blocked but those that stand for faults, if any do. 0 or -errno.
  */
 int em_worker_start(void (*body)(void));
 /* Whether the caller is one of them. EM_HANDLER */
