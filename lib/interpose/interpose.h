@@ -106,6 +106,9 @@ void em_signals_forget(int stand_in);
 /* Passes a signal that is not ours on, as its stand-in. EM_HANDLER */
 void em_signals_forward(int sig, siginfo_t *info, const void *context);
 
+/* The code of a signal that was passed on, as it was sent. EM_HANDLER */
+int em_signals_true_code(int code);
+
 /* What became of the signals of the calling thread, counting up. */
 struct em_signals_seen {
 	uint32_t handled;   /* given to a handler of the program's */
@@ -114,6 +117,26 @@ struct em_signals_seen {
 struct em_signals_seen em_signals_seen(void);
 
 /* ---- masks.c --------------------------------------------------------- */
+
+/*
+ * Whether a wait that failed with errno was ended by nothing that the program
+ * knows of: by a signal of ours that somebody else sent, and that the program
+ * blocks or ignores. It is begun again, with what is left of its time.
+ */
+bool em_signals_was_ours(struct em_signals_seen before);
+/* When a wait of so many milliseconds ends; what is left of it then. No end: < 0. */
+uint64_t em_wait_end(int timeout_ms);
+int em_wait_left(int timeout_ms, uint64_t end_ns);
+
+/* ret = call, and again after `left` as long as em_signals_was_ours(). */
+#define EM_WAIT_AGAIN(ret, call, left) \
+	for (;;) { \
+		struct em_signals_seen before_ = em_signals_seen(); \
+		ret = (call); \
+		if (em_likely(ret >= 0) || !em_signals_was_ours(before_)) \
+			break; \
+		left; \
+	}
 
 /*
  * read(2) gave bytes from fd: if they are signals, by the program's names.

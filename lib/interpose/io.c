@@ -354,7 +354,7 @@ static inline size_t vector_bytes(size_t count, size_t bytes)
 	return count < 1024 ? count * bytes : 0;
 }
 
-EM_HOT EM_EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
+static inline int poll_once(struct pollfd *fds, nfds_t count, int timeout)
 {
 	if (em_likely(!managed(fds)))
 		return EM_REAL(poll)(fds, count, timeout);
@@ -362,12 +362,31 @@ EM_HOT EM_EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
 				 timeout, 0, 0, 0);
 }
 
-EM_HOT EM_EXPORT int epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
+EM_HOT EM_EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+	uint64_t end = em_wait_end(timeout);
+	int ret;
+
+	EM_WAIT_AGAIN(ret, poll_once(fds, count, timeout), timeout = em_wait_left(timeout, end));
+	return ret;
+}
+
+static inline int epoll_wait_once(int fd, struct epoll_event *events, int max, int timeout)
 {
 	if (em_likely(!managed(events)))
 		return EM_REAL(epoll_wait)(fd, events, max, timeout);
 	return (int)BUFFER_POINT(events, vector_bytes((size_t)max, sizeof(*events)), true,
 				 SYS_epoll_wait, fd, events, max, timeout, 0, 0);
+}
+
+EM_HOT EM_EXPORT int epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
+{
+	uint64_t end = em_wait_end(timeout);
+	int ret;
+
+	EM_WAIT_AGAIN(ret, epoll_wait_once(fd, events, max, timeout),
+		      timeout = em_wait_left(timeout, end));
+	return ret;
 }
 
 EM_EXPORT int epoll_ctl(int fd, int op, int target, struct epoll_event *event)
@@ -377,12 +396,21 @@ EM_EXPORT int epoll_ctl(int fd, int op, int target, struct epoll_event *event)
 	return (int)GUARD(SYS_epoll_ctl, fd, op, target, event, 0, 0);
 }
 
-EM_EXPORT int select(int n, fd_set *restrict r, fd_set *restrict w, fd_set *restrict e,
-		     struct timeval *restrict timeout)
+static int select_once(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *timeout)
 {
 	if (em_likely(!managed(r) && !managed(w) && !managed(e) && !managed(timeout)))
 		return EM_REAL(select)(n, r, w, e, timeout);
 	return (int)GUARD_POINT(SYS_select, n, r, w, e, timeout, 0);
+}
+
+/* The kernel leaves in the timeout what is left. */
+EM_EXPORT int select(int n, fd_set *restrict r, fd_set *restrict w, fd_set *restrict e,
+		     struct timeval *restrict timeout)
+{
+	int ret;
+
+	EM_WAIT_AGAIN(ret, select_once(n, r, w, e, timeout), );
+	return ret;
 }
 
 /* ---- asynchronous input and output: libaio's functions ------------------- */

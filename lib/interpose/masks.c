@@ -8,6 +8,7 @@
 #include "arch.h"
 #include "interpose.h"
 #include "knobs.h"
+#include "sys.h"
 #include <poll.h>
 #include <pthread.h>
 #include <spawn.h>
@@ -167,39 +168,65 @@ EM_EXPORT int swapcontext(ucontext_t *restrict old, const ucontext_t *restrict u
 
 /* ---- waiting with another mask ------------------------------------------ */
 
-/*
- * A signal of ours that somebody else sent, and that the program blocks or
- * ignores, interrupts a wait all the same: we wait again.
- */
-static bool was_ours(struct em_signals_seen before)
+bool em_signals_was_ours(struct em_signals_seen before)
 {
 	struct em_signals_seen now = em_signals_seen();
 
 	return errno == EINTR && now.handled == before.handled &&
-	       now.forwarded != before.forwarded;
+	       now.forwarded != before.forwarded && em_protects(EM_KNOB_RESTART);
+}
+
+/* The end of a wait: 0 when there is none, or it is the kernel's to complain. */
+static uint64_t end_of(const struct timespec *timeout)
+{
+	if (!timeout || !em_core_active() || timeout->tv_sec < 0 || timeout->tv_sec >= 1 << 30 ||
+	    timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000)
+		return 0;
+	return em_sys_now_ns() + (uint64_t)timeout->tv_sec * 1000000000u +
+	       (uint64_t)timeout->tv_nsec;
+}
+
+/* What is left until then, in place of the timeout. */
+static const struct timespec *left_of(const struct timespec *timeout, uint64_t end_ns,
+				      struct timespec *left)
+{
+	uint64_t now = end_ns ? em_sys_now_ns() : 0;
+	uint64_t ns = end_ns > now ? end_ns - now : 0;
+
+	if (!end_ns)
+		return timeout;
+	*left = (struct timespec){ (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
+	return left;
+}
+
+uint64_t em_wait_end(int timeout_ms)
+{
+	return timeout_ms > 0 && em_core_active() ?
+		em_sys_now_ns() + (uint64_t)timeout_ms * 1000000u : 0;
+}
+
+int em_wait_left(int timeout_ms, uint64_t end_ns)
+{
+	uint64_t now = end_ns ? em_sys_now_ns() : 0;
+
+	return !end_ns ? timeout_ms : end_ns > now ? (int)((end_ns - now + 999999) / 1000000) : 0;
 }
 
 EM_EXPORT int sigsuspend(const sigset_t *set)
 {
-	struct em_signals_seen before;
 	sigset_t copy;
+	int ret;
 
-	do {
-		before = em_signals_seen();
-		EM_REAL(sigsuspend)(hidden(set, &copy));
-	} while (was_ours(before));
-	return -1;
+	EM_WAIT_AGAIN(ret, EM_REAL(sigsuspend)(hidden(set, &copy)), );
+	return ret;
 }
 
 EM_EXPORT int pause(void)
 {
-	struct em_signals_seen before;
+	int ret;
 
-	do {
-		before = em_signals_seen();
-		EM_REAL(pause)();
-	} while (was_ours(before));
-	return -1;
+	EM_WAIT_AGAIN(ret, EM_REAL(pause)(), );
+	return ret;
 }
 
 int __sigpause(int sig_or_mask, int is_sig);
@@ -225,9 +252,14 @@ EM_EXPORT int bsd_sigpause(int mask) { return __sigpause(mask, 0); }
 EM_EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
 		    const sigset_t *set)
 {
+	uint64_t end = end_of(timeout);
+	struct timespec left;
 	sigset_t copy;
+	int ret;
 
-	return EM_REAL(ppoll)(fds, count, timeout, hidden(set, &copy));
+	EM_WAIT_AGAIN(ret, EM_REAL(ppoll)(fds, count, timeout, hidden(set, &copy)),
+		      timeout = left_of(timeout, end, &left));
+	return ret;
 }
 
 int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
@@ -235,33 +267,104 @@ int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout
 EM_EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
 			  const sigset_t *set, size_t bytes)
 {
+	uint64_t end = end_of(timeout);
+	struct timespec left;
 	sigset_t copy;
+	int ret;
 
-	return EM_REAL(__ppoll_chk)(fds, count, timeout, hidden(set, &copy), bytes);
+	EM_WAIT_AGAIN(ret, EM_REAL(__ppoll_chk)(fds, count, timeout, hidden(set, &copy), bytes),
+		      timeout = left_of(timeout, end, &left));
+	return ret;
 }
 
 EM_EXPORT int pselect(int n, fd_set *restrict r, fd_set *restrict w, fd_set *restrict e,
 		      const struct timespec *restrict timeout, const sigset_t *restrict set)
 {
+	uint64_t end = end_of(timeout);
+	struct timespec left;
 	sigset_t copy;
+	int ret;
 
-	return EM_REAL(pselect)(n, r, w, e, timeout, hidden(set, &copy));
+	EM_WAIT_AGAIN(ret, EM_REAL(pselect)(n, r, w, e, timeout, hidden(set, &copy)),
+		      timeout = left_of(timeout, end, &left));
+	return ret;
 }
 
 EM_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int max, int timeout,
 			  const sigset_t *set)
 {
+	uint64_t end = em_wait_end(timeout);
 	sigset_t copy;
+	int ret;
 
-	return EM_REAL(epoll_pwait)(fd, events, max, timeout, hidden(set, &copy));
+	EM_WAIT_AGAIN(ret, EM_REAL(epoll_pwait)(fd, events, max, timeout, hidden(set, &copy)),
+		      timeout = em_wait_left(timeout, end));
+	return ret;
 }
 
 EM_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int max,
 			   const struct timespec *timeout, const sigset_t *set)
 {
+	uint64_t end = end_of(timeout);
+	struct timespec left;
 	sigset_t copy;
+	int ret;
 
-	return EM_REAL(epoll_pwait2)(fd, events, max, timeout, hidden(set, &copy));
+	EM_WAIT_AGAIN(ret, EM_REAL(epoll_pwait2)(fd, events, max, timeout, hidden(set, &copy)),
+		      timeout = left_of(timeout, end, &left));
+	return ret;
+}
+
+/* ---- sleeping ------------------------------------------------------------ */
+
+EM_EXPORT int nanosleep(const struct timespec *time, struct timespec *rest)
+{
+	struct timespec next, left;
+	int ret;
+
+	if (!em_core_active() || !time)
+		return EM_REAL(nanosleep)(time, rest);
+	next = *time;
+	EM_WAIT_AGAIN(ret, EM_REAL(nanosleep)(&next, &left), next = left);
+	if (ret < 0 && errno == EINTR && rest)
+		*rest = left;
+	return ret;
+}
+
+/* It says what is wrong by its result. */
+EM_EXPORT int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time,
+			      struct timespec *rest)
+{
+	struct timespec next, left;
+	int saved = errno, ret;
+
+	if (!em_core_active() || !time)
+		return EM_REAL(clock_nanosleep)(clock, flags, time, rest);
+	next = *time;
+	EM_WAIT_AGAIN(ret, -(errno = EM_REAL(clock_nanosleep)(clock, flags, &next, &left)),
+		      next = flags & TIMER_ABSTIME ? next : left);
+	errno = saved;
+	if (ret == -EINTR && rest && !(flags & TIMER_ABSTIME))
+		*rest = left;
+	return -ret;
+}
+
+EM_EXPORT int usleep(useconds_t us)
+{
+	struct timespec time = { (time_t)(us / 1000000), (long)(us % 1000000) * 1000 };
+
+	return nanosleep(&time, NULL);
+}
+
+EM_EXPORT unsigned int sleep(unsigned int seconds)
+{
+	struct timespec time = { (time_t)seconds, 0 };
+	int saved = errno;
+
+	if (nanosleep(&time, &time) < 0)
+		return (unsigned int)time.tv_sec;
+	errno = saved;
+	return 0;
 }
 
 /* ---- waiting for signals ------------------------------------------------- */
@@ -297,38 +400,21 @@ static int arrived(int sig)
 	return shown;
 }
 
-/* What is left until a deadline. */
-static struct timespec left_until(uint64_t deadline_ns)
-{
-	uint64_t now = em_sys_now_ns();
-	uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
-
-	return (struct timespec){ (time_t)(left / 1000000000u), (long)(left % 1000000000u) };
-}
-
 EM_EXPORT int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info,
 			   const struct timespec *restrict timeout)
 {
-	struct em_signals_seen before;
-	struct timespec left = timeout ? *timeout : (struct timespec){ 0, 0 };
-	uint64_t end = 0;
+	uint64_t end = end_of(timeout);
+	struct timespec left;
 	sigset_t copy;
 	int sig;
 
-	if (timeout && left.tv_nsec >= 0 && left.tv_nsec < 1000000000 && left.tv_sec < 1 << 30)
-		end = em_sys_now_ns() + (uint64_t)left.tv_sec * 1000000000u +
-		      (uint64_t)left.tv_nsec;
-	for (;;) {
-		before = em_signals_seen();
-		sig = EM_REAL(sigtimedwait)(awaited(set, &copy), info, timeout ? &left : NULL);
-		if (sig >= 0 || !was_ours(before))
-			break;
-		if (end)
-			left = left_until(end);
-	}
+	EM_WAIT_AGAIN(sig, EM_REAL(sigtimedwait)(awaited(set, &copy), info, timeout),
+		      timeout = left_of(timeout, end, &left));
 	sig = arrived(sig);
-	if (sig > 0 && info)
+	if (sig > 0 && info) {
 		info->si_signo = sig;
+		info->si_code = em_signals_true_code(info->si_code);
+	}
 	return sig;
 }
 
@@ -394,6 +480,7 @@ ssize_t em_signals_have_read(int fd, void *buf, ssize_t bytes)
 		if (seen)
 			continue;
 		list[kept] = list[i];
+		list[kept].ssi_code = em_signals_true_code(list[kept].ssi_code);
 		list[kept++].ssi_signo = (uint32_t)sig;
 	}
 	return (ssize_t)(kept * sizeof(*list));

@@ -152,10 +152,34 @@ static void die_of(int sig, const siginfo_t *info)
 	send_to_self(sig, info);
 }
 
+/*
+ * To the process. A code of kill(2) the kernel takes from nobody but the first
+ * thread, "the process" to it: others send one of ours instead, and what is
+ * given to the program has the true one.
+ */
+#define EM_CODE_USER (-0x656d)
+
+static void send_to_process(int sig, const siginfo_t *info)
+{
+	long pid = em_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	siginfo_t copy = *info;
+
+	if (pid != em_sys_tid() && info->si_code == SI_USER)
+		copy.si_code = EM_CODE_USER;
+	if (em_syscall(SYS_rt_sigqueueinfo, pid, sig, (long)&copy, 0, 0, 0) < 0)
+		send_to_self(sig, info);
+}
+
+int em_signals_true_code(int code)
+{
+	return code == EM_CODE_USER ? SI_USER : code;
+}
+
 /* What the program has by default for the signal behind a stand-in. */
 static void on_default(int sig, siginfo_t *info, void *context)
 {
 	(void)context;
+	info->si_code = em_signals_true_code(info->si_code);
 	die_of(em_signals_shown(sig), info);
 }
 
@@ -181,8 +205,7 @@ void em_signals_forward(int sig, siginfo_t *info, const void *context)
 	else if (is_forced(sig, info) || info->si_code == SI_TKILL)
 		send_to_self(stand_in, info);
 	else
-		em_syscall(SYS_rt_sigqueueinfo, em_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0),
-			   stand_in, (long)info, 0, 0, 0);
+		send_to_process(stand_in, info);
 }
 
 static void on_sigbus(int sig, siginfo_t *info, void *context)
@@ -237,6 +260,7 @@ static int become_shown(int sig, siginfo_t *info, int flags)
 	if (shown == sig || !em_protects(EM_KNOB_SHOWN))
 		return sig;
 	info->si_signo = shown;
+	info->si_code = em_signals_true_code(info->si_code);
 	if (info->si_code <= 0)
 		em_signals_forget(sig);
 	if (flags & (int)SA_RESETHAND)

@@ -15,6 +15,7 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <ucontext.h>
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -91,12 +92,14 @@ static bool is_pending(int sig)
 static pid_t send_from_child(int sig)
 {
 	pid_t pid = fork();
+	int status;
 
 	ROW_CHECK(pid >= 0);
 	if (pid == 0)
 		_exit(kill(getppid(), sig) != 0);
-	while (waitpid(pid, NULL, 0) != pid)
+	while (waitpid(pid, &status, 0) != pid)
 		ROW_CHECK(errno == EINTR);
+	ROW_CHECK(status == 0);
 	return pid;
 }
 
@@ -157,6 +160,26 @@ static void pending(void)
 	EACH(b, both)
 		EACH(s, sendings)
 			stays_pending(both[b_], &sendings[s_]);
+}
+
+static pthread_t first_thread;
+
+static void *stay_pending_alone(void *arg)
+{
+	ROW_CHECK(pthread_join(first_thread, NULL) == 0);
+	pending();
+	exit(0);
+	return arg;
+}
+
+/* The kernel chooses another thread than the first, which has ended. */
+static void pending_elsewhere(void)
+{
+	pthread_t thread;
+
+	first_thread = pthread_self();
+	ROW_CHECK(pthread_create(&thread, NULL, stay_pending_alone, NULL) == 0);
+	pthread_exit(NULL);
 }
 
 /* A child has none of its parent's, but its mask. */
@@ -729,6 +752,74 @@ static void interrupted_calls(void)
 		}
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Each way to wait for 300 ms. */
+static int wait_for_time(int way, int fd)
+{
+	struct timespec time = { 0, 300000000 }, end;
+	struct timeval tv = { 0, 300000 };
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct epoll_event e;
+	int ep = epoll_create1(EPOLL_CLOEXEC), ret;
+	fd_set fds;
+
+	FD_ZERO(&fds);
+	FD_SET(fd, &fds);
+	switch (way) {
+	case 0: ret = poll(&p, 1, 300); break;
+	case 1: ret = ppoll(&p, 1, &time, NULL); break;
+	case 2: ret = select(fd + 1, &fds, NULL, NULL, &tv); break;
+	case 3: ret = pselect(fd + 1, &fds, NULL, NULL, &time, NULL); break;
+	case 4: ret = epoll_wait(ep, &e, 1, 300); break;
+	case 5: ret = epoll_pwait(ep, &e, 1, 300, NULL); break;
+	case 6: ret = nanosleep(&time, NULL); break;
+	case 7: ret = clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL); break;
+	case 8: ret = usleep(300000); break;
+	default:
+		clock_gettime(CLOCK_REALTIME, &end);
+		end.tv_sec += (end.tv_nsec + 300000000) / 1000000000;
+		end.tv_nsec = (end.tv_nsec + 300000000) % 1000000000;
+		ret = clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &end, NULL);
+	}
+	close(ep);
+	return ret;
+}
+
+/* What is blocked or ignored does not end a wait, whoever sends it. */
+static void waits_not_ended(void)
+{
+	int to[2];
+
+	ROW_CHECK(pipe(to) == 0);
+	for (int way = 0; way < 10; way++) {
+		int sig = both[way % 2], status;
+		if (way < 5)
+			block(sig);
+		else
+			ROW_CHECK(signal(sig, SIG_IGN) != SIG_ERR);
+		pid_t pid = fork();
+		ROW_CHECK(pid >= 0);
+		if (pid == 0) {
+			for (int i = 0; i < 2; i++) {
+				usleep(70000);
+				ROW_CHECK(kill(getppid(), sig) == 0);
+			}
+			_exit(0);
+		}
+		uint64_t begin = now_ms();
+		if (wait_for_time(way, to[0]) != 0 || now_ms() - begin < 295)
+			ROW_FAIL("way %d: ended after %d ms", way, (int)(now_ms() - begin));
+		ROW_CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	}
+}
+
 /* ---- other programs ---------------------------------------------------------- */
 
 /* What a program that is started finds: mask, pending and ignored signals. */
@@ -779,6 +870,7 @@ static int was_started(void)
 
 static const struct row rows[] = {
 	{ "pending", "masks", pending },
+	{ "pending-elsewhere", "masks", pending_elsewhere },
 	{ "pending-and-fork", "masks", pending_and_fork },
 	{ "ignored", "shown", ignored },
 	{ "to-any-thread", "shown", to_any_thread },
@@ -797,6 +889,7 @@ static const struct row rows[] = {
 	{ "context-of-handler", "masks", context_of_handler },
 	{ "old-calls", "shown", old_masks },
 	{ "interrupted-calls", "restart", interrupted_calls },
+	{ "waits-not-ended", "restart", waits_not_ended },
 	{ "started", "shown", started },
 };
 
