@@ -182,6 +182,10 @@ static void print_traffic(const struct em_report *r)
 	snprintf(note, sizeof(note), "in %lu reads, %lu pages, %lu of them read ahead",
 		 r->reads, r->pages_in, r->pages_readahead);
 	print_bytes("read", r->bytes_read, note);
+	if (r->pages_prefetched) {
+		snprintf(note, sizeof(note), "pages, %lu of them touched so far", r->prefetch_used);
+		print_count("guessed", r->pages_prefetched, note);
+	}
 	snprintf(note, sizeof(note), "in %lu writes, %lu pages", r->writes, r->pages_out);
 	print_bytes("written", r->bytes_written, note);
 	snprintf(note, sizeof(note), "%lu of them clean, without a write", r->pages_clean);

@@ -7,8 +7,9 @@
 
 /* A wish in one word, so that it is taken whole: 0 is none. */
 #define WISH_PAGE(w) ((w) & ((1ull << 40) - 1))
-#define WISH_PAGES_SHIFT 40 /* 16 bits */
-#define WISH_DOWN (1ull << 61)
+#define WISH_PAGES_SHIFT 40 /* 7 bits */
+#define WISH_STEP_SHIFT 47  /* 14 bits, signed */
+#define WISH_STAGE (1ull << 61)
 #define WISH_WRITE (1ull << 62)
 #define WISH_SET (1ull << 63)
 
@@ -43,8 +44,23 @@ void em_ahead_settle(void)
 
 static uint64_t pack(const struct em_wish *w)
 {
-	return WISH_SET | (w->write ? WISH_WRITE : 0) | (w->step < 0 ? WISH_DOWN : 0) |
-	       (uint64_t)w->pages << WISH_PAGES_SHIFT | w->page;
+	uint64_t step = (uint64_t)w->step & 0x3fff;
+
+	return WISH_SET | (w->write ? WISH_WRITE : 0) | (w->stage ? WISH_STAGE : 0) |
+	       step << WISH_STEP_SHIFT | (uint64_t)w->pages << WISH_PAGES_SHIFT |
+	       WISH_PAGE(w->page);
+}
+
+static struct em_wish unpack(uint64_t w)
+{
+	return (struct em_wish){
+		.page = WISH_PAGE(w),
+		.pages = w >> WISH_PAGES_SHIFT & EM_WISH_PAGES_MAX,
+		/* The sign is brought to the top and back. */
+		.step = (int64_t)(w << (64 - WISH_STEP_SHIFT - 14)) >> 50,
+		.write = w & WISH_WRITE,
+		.stage = w & WISH_STAGE,
+	};
 }
 
 static bool take(struct em_wish *out)
@@ -53,9 +69,7 @@ static bool take(struct em_wish *out)
 		uint64_t w = atomic_load_explicit(&ahead.wishes[i], memory_order_relaxed);
 		if (!w || !(w = atomic_exchange(&ahead.wishes[i], 0)))
 			continue;
-		*out = (struct em_wish){ WISH_PAGE(w),
-					 (uint16_t)(w >> WISH_PAGES_SHIFT),
-					 w & WISH_DOWN ? -1 : 1, w & WISH_WRITE };
+		*out = unpack(w);
 		return true;
 	}
 	return false;

@@ -18,12 +18,19 @@
 
 #define EM_AHEAD_THREADS 3u
 
-/* Pages from `page` on, upwards (step 1) or downwards (step -1). */
+#define EM_WISH_PAGES_MAX 127u
+#define EM_WISH_STEP_MAX 8191
+
+/*
+ * Pages from `page` on, each `step` after the one before: at most the above of
+ * each. Those of a stream, with a step of 1 or -1, are mapped.
+ */
 struct em_wish {
 	uint64_t page;
 	uint32_t pages;
-	int step;
+	int64_t step;
 	bool write; /* it will be written to */
+	bool stage; /* a guess: into standby, not mapped (prefetch.h) */
 };
 
 /*

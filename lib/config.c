@@ -121,6 +121,14 @@ const struct em_option em_options[] = {
 		.help = "part of the limit for pages that left but can come back",
 	},
 	{
+		.key = "prefetch.algorithm",
+		.type = EM_OPT_NAME,
+		.offset = IN_CONFIG(prefetcher),
+		.def = "stride",
+		.choices = "none|readahead|stride|leap|markov",
+		.help = "what is read before it is touched",
+	},
+	{
 		.key = "prefetch.readahead",
 		.type = EM_OPT_BYTES,
 		.flags = EM_OPT_POW2 | EM_OPT_ZERO_OK,

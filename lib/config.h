@@ -54,6 +54,7 @@ struct em_config {
 	enum em_way_out way_out;           /* eviction.way_out */
 	uint64_t granule_bytes;            /* eviction.granule */
 	struct em_size standby;            /* eviction.standby */
+	char prefetcher[EM_CONFIG_NAME_MAX]; /* prefetch.algorithm */
 	uint64_t readahead_bytes;          /* prefetch.readahead */
 	enum em_delivery delivery;         /* faults.delivery */
 	enum em_tristate syscall_net;      /* faults.syscall_net */

@@ -9,6 +9,7 @@
 #include "notes.h"
 #include "page.h"
 #include "policy.h"
+#include "prefetch.h"
 #include "region.h"
 #include "report.h"
 #include "slots.h"
@@ -142,6 +143,7 @@ static int start_parts(const struct em_core_hooks *hooks)
 	    (ret = em_store_init(&core.cfg)) < 0 ||
 	    (ret = em_policy_init(core.cfg.algorithm,
 				  em_window_bytes() >> EM_PAGE_SHIFT >> em_granule_shift())) < 0 ||
+	    (ret = em_prefetch_init(core.cfg.prefetcher)) < 0 ||
 	    (ret = divide_limit(&features, hooks->delivery.spawn)) < 0)
 		return ret;
 	em_reclaim_init(&core.cfg, &features, em_delivery_by_thread(),

@@ -5,6 +5,7 @@
 #include "log.h"
 #include "page.h"
 #include "policy.h"
+#include "prefetch.h"
 #include "reclaim.h"
 #include "region.h"
 #include "slots.h"
@@ -30,6 +31,7 @@
 #define EM_STALE_MAX 3u
 
 static struct {
+	bool streams;                /* stored pages are read in runs */
 	uint32_t run_pages;          /* the longest run; 1: no read-ahead */
 	const unsigned char *zeros;  /* run_pages of them */
 	unsigned char *buffers;      /* for runs read from the store */
@@ -60,6 +62,7 @@ struct run {
 	enum em_page_state from; /* UNTOUCHED, STANDBY or STORED, all of them */
 	bool write;
 	bool ahead;              /* nobody waits for it: it may fail */
+	uint32_t guessed;        /* pages of standby that a prefetcher had foreseen */
 };
 
 static void fulfil(const struct em_wish *wish);
@@ -72,6 +75,7 @@ int em_fault_init(const struct em_config *cfg, uint64_t limit_pages,
 	while (run > 1 && run > limit_pages / 64)
 		run /= 2;
 	fault.run_pages = (uint32_t)run;
+	fault.streams = strcmp(cfg->prefetcher, "none") != 0;
 	fault.zeros = em_sys_alloc(run << EM_PAGE_SHIFT);
 	fault.buffer_count = run == 1 ? 0 :
 		(uint32_t)em_clamp(limit_pages / (run * EM_READERS_SHARE), 1, EM_READERS);
@@ -87,6 +91,7 @@ int em_fault_init(const struct em_config *cfg, uint64_t limit_pages,
 void em_fault_forked(void)
 {
 	em_ahead_forked();
+	em_prefetch_forked();
 	for (uint32_t i = 0; i < EM_READERS; i++)
 		atomic_store(&fault.busy[i], 0);
 }
@@ -172,6 +177,8 @@ static struct em_stream *find_stream(const struct parties *by, uint64_t page)
 		s = oldest_stream(t);
 		begin_stream(s, page);
 	}
+	if (em_unlikely(!fault.streams))
+		s->run_pages = 1;
 	s->ahead = 0;
 	s->used = t->fault_clock;
 	return s;
@@ -400,7 +407,7 @@ static uint64_t settle_page(struct run *r, uint32_t i, bool protect)
 
 	if (r->from == EM_PAGE_STANDBY) {
 		clean = protect;
-		em_standby_take(w, clean);
+		r->guessed += em_standby_take(w, clean);
 	} else if (r->from == EM_PAGE_STORED) {
 		em_uncount(&em_segment->stored_pages, 1);
 		clean = protect;
@@ -523,6 +530,15 @@ static void count_run(const struct run *r)
 		em_count(&c->pages_readahead, r->ahead ? r->count : r->count - 1);
 }
 
+/* What is on no stream is the prefetcher's business. */
+static void tell_prefetcher(const struct run *r, uint32_t course, const struct parties *by)
+{
+	for (uint32_t i = 0; i < r->guessed; i++)
+		em_prefetch_judge(true);
+	if (r->guessed || (r->from == EM_PAGE_STORED && course == 1))
+		em_prefetch_tell(by->client ? by->client : by->self, r->wanted);
+}
+
 /* ---- the cases of a fault -------------------------------------------- */
 
 /* Credits for pages that nobody waits for: when scarce, half of what is left. */
@@ -566,7 +582,8 @@ static void ask_ahead(const struct run *r, struct em_stream *s)
 		return;
 	runs = em_min(EM_AHEAD_RUNS, fault.buffer_count - 1);
 	while (runs-- && state_of(next) == EM_PAGE_STORED) {
-		em_ahead_ask(&(struct em_wish){ next, fault.run_pages, s->step, r->write });
+		em_ahead_ask(&(struct em_wish){ next, fault.run_pages, s->step, r->write,
+						false });
 		s->ahead += fault.run_pages;
 		next += (uint64_t)((int64_t)fault.run_pages * s->step);
 	}
@@ -605,6 +622,7 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 			ask_ahead(&r, stream);
 		outcome = load_owned(&r);
 		tell_policy(&r);
+		tell_prefetcher(&r, course.pages, by);
 	}
 	em_gate_leave(by->self);
 	em_credits_give(r.spare);
@@ -632,7 +650,7 @@ static uint32_t load_ahead(uint64_t page, const struct em_wish *wish, uint32_t p
 	if (r.spare && em_gate_try_enter(r.self, NULL)) {
 		uint64_t w = em_page_load(page);
 		if (EM_WORD_STATE(w) == state &&
-		    own_run(&r, w, (struct course){ pages, wish->step })) {
+		    own_run(&r, w, (struct course){ pages, (int)wish->step })) {
 			load_owned(&r);
 			tell_policy(&r);
 			count_run(&r);
@@ -648,9 +666,13 @@ static void fulfil(const struct em_wish *wish)
 	uint64_t page = wish->page;
 	uint32_t left = wish->pages, n;
 
+	if (wish->stage) {
+		em_prefetch_stage(wish);
+		return;
+	}
 	while (left && (n = load_ahead(page, wish, left)) > 0) {
 		left -= n;
-		page += (uint64_t)((int64_t)n * wish->step);
+		page += (uint64_t)(n * wish->step);
 	}
 }
 

@@ -37,6 +37,11 @@ extmem_core_sources = \
 	lib/page.c lib/page.h \
 	lib/policy.c lib/policy.h \
 	$(extmem_policy_sources) \
+	lib/prefetch.c lib/prefetch.h \
+	lib/prefetchers/leap.c \
+	lib/prefetchers/markov.c \
+	lib/prefetchers/prefetchers.h \
+	lib/prefetchers/stride.c \
 	lib/reclaim.c lib/reclaim.h \
 	lib/region.c lib/region.h \
 	lib/report.c lib/report.h \
@@ -113,6 +118,7 @@ extmem_handler_objects = \
 	lib/.libs/libextmem_la-log.o \
 	lib/.libs/libextmem_la-page.o \
 	lib/.libs/libextmem_la-policy.o \
+	lib/.libs/libextmem_la-prefetch.o \
 	lib/.libs/libextmem_la-reclaim.o \
 	lib/.libs/libextmem_la-region.o \
 	lib/.libs/libextmem_la-slots.o \
@@ -123,6 +129,9 @@ extmem_handler_objects = \
 	lib/.libs/libextmem_la-thread.o \
 	lib/.libs/libextmem_la-watch.o \
 	lib/policies/.libs/libextmem_la-clock.o \
+	lib/prefetchers/.libs/libextmem_la-leap.o \
+	lib/prefetchers/.libs/libextmem_la-markov.o \
+	lib/prefetchers/.libs/libextmem_la-stride.o \
 	lib/policies/.libs/libextmem_la-fifo.o \
 	lib/policies/.libs/libextmem_la-lru.o \
 	lib/policies/.libs/libextmem_la-registry.o \

@@ -25,6 +25,8 @@ static void add_shard(struct em_report *r, const struct em_counters *c)
 	}
 	r->pages_in += load(&c->pages_in);
 	r->pages_readahead += load(&c->pages_readahead);
+	r->pages_prefetched += load(&c->pages_prefetched);
+	r->prefetch_used += load(&c->prefetch_used);
 	r->pages_out += load(&c->pages_out);
 	r->pages_clean += load(&c->pages_clean);
 	r->pages_zeroed += load(&c->pages_zeroed);
@@ -263,6 +265,8 @@ static void put_counters(struct json *j, const struct em_report *r)
 {
 	put_number(j, "pages_in", r->pages_in);
 	put_number(j, "pages_readahead", r->pages_readahead);
+	put_number(j, "pages_prefetched", r->pages_prefetched);
+	put_number(j, "prefetch_used", r->prefetch_used);
 	put_number(j, "pages_out", r->pages_out);
 	put_number(j, "pages_clean", r->pages_clean);
 	put_number(j, "pages_zeroed", r->pages_zeroed);

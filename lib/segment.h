@@ -63,7 +63,9 @@ struct em_counters {
 	em_counter waits;          /* faults that waited for memory */
 	em_counter wait_ns;
 	em_counter direct_reclaims; /* batches evicted by a faulting thread */
-	em_counter reserved[16];
+	em_counter pages_prefetched; /* pages read into standby on a guess */
+	em_counter prefetch_used;  /* of these, touched there */
+	em_counter reserved[14];
 };
 
 #define EM_SHARDS 16

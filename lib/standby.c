@@ -2,6 +2,7 @@
 #include "standby.h"
 #include "log.h"
 #include "policy.h"
+#include "prefetch.h"
 #include "slots.h"
 #include "stats.h"
 #include "store.h"
@@ -12,6 +13,7 @@
 #define EM_CLUSTERS_MAX 8192u
 #define EM_CLUSTERS_MIN 4u
 
+#define ENTRY_GUESSED (1ull << 61)
 #define ENTRY_WRITTEN (1ull << 62)
 #define ENTRY_DEAD (1ull << 63)
 #define ENTRY_PAGE(e) ((e) & ((1ull << 40) - 1))
@@ -25,6 +27,7 @@ static struct {
 	uint32_t next;       /* whose turn it is */
 	uint32_t writing;    /* clusters in state WRITING */
 	struct em_cluster *clusters;
+	struct em_cluster *open; /* for guesses; or NULL */
 } standby;
 
 unsigned int em_cluster_pages(void) { return standby.cluster_pages; }
@@ -114,11 +117,16 @@ bool em_standby_is_written(int64_t buffer)
 	return atomic_load(entry_of(buffer)) & ENTRY_WRITTEN;
 }
 
-void em_standby_take(uint64_t owned, bool keep)
+bool em_standby_take(uint64_t owned, bool keep)
 {
+	int64_t buffer = em_word_buffer(owned);
+	bool guessed = atomic_load_explicit(entry_of(buffer), memory_order_relaxed) &
+		       ENTRY_GUESSED;
+
 	em_uncount(&em_segment->standby_pages, 1);
 	if (!keep)
-		kill_entry(em_word_buffer(owned), em_word_slot(owned));
+		kill_entry(buffer, em_word_slot(owned));
+	return guessed;
 }
 
 void em_standby_void(int64_t buffer)
@@ -224,14 +232,16 @@ void em_standby_drain(void)
 /* ---- recycling ------------------------------------------------------- */
 
 /* Who loads from this buffer at the moment must have finished first. */
-static void retire_page(uint64_t page, int64_t buffer)
+static void retire_page(uint64_t entry, int64_t buffer)
 {
-	uint64_t seen;
+	uint64_t page = ENTRY_PAGE(entry), seen;
 
 	for (;;) {
 		if (em_page_retire(page, buffer, &seen)) {
 			em_uncount(&em_segment->standby_pages, 1);
 			em_count(&em_segment->stored_pages, 1);
+			if (entry & ENTRY_GUESSED)
+				em_prefetch_judge(false);
 			return;
 		}
 		if (em_word_buffer(seen) != buffer)
@@ -243,8 +253,7 @@ static void retire_page(uint64_t page, int64_t buffer)
 static void retire_cluster(struct em_cluster *c)
 {
 	for (uint32_t i = 0; i < c->count; i++)
-		retire_page(ENTRY_PAGE(atomic_load(&c->entries[i])),
-			    em_cluster_buffer(c, i));
+		retire_page(atomic_load(&c->entries[i]), em_cluster_buffer(c, i));
 	if (standby.registered && c->count)
 		em_sys_discard((uintptr_t)em_buffer_memory(em_cluster_buffer(c, 0)),
 			       (uint64_t)standby.cluster_pages << EM_PAGE_SHIFT);
@@ -254,6 +263,10 @@ static void retire_cluster(struct em_cluster *c)
 /* Whether a cluster can be emptied now; waits for it, tries again what failed. */
 static bool settle(struct em_cluster *c)
 {
+	if (c == standby.open)
+		standby.open = NULL;
+	while (atomic_load(&c->reading))
+		em_sys_yield();
 	if (c->state == EM_CLUSTER_FAILED)
 		start_writes(c);
 	while (c->state == EM_CLUSTER_WRITING)
@@ -285,6 +298,54 @@ void em_cluster_cancel(struct em_cluster *c)
 	c->state = EM_CLUSTER_FREE;
 	/* Its turn is now, not after all others. */
 	standby.next = (uint32_t)(c - standby.clusters);
+}
+
+/* ---- guesses --------------------------------------------------------- */
+
+uint32_t em_standby_reserve(const uint64_t *pages, uint32_t count, int64_t *buffer)
+{
+	int error;
+
+	if (!standby.open)
+		standby.open = em_standby_acquire(&error);
+	struct em_cluster *c = standby.open;
+	if (!c)
+		return 0;
+	count = em_min(count, standby.cluster_pages - c->count);
+	for (uint32_t i = 0; i < count; i++)
+		atomic_store_explicit(&c->entries[c->count + i],
+				      pages[i] | ENTRY_WRITTEN | ENTRY_GUESSED,
+				      memory_order_relaxed);
+	*buffer = em_cluster_buffer(c, c->count);
+	atomic_fetch_add(&c->reading, 1);
+	c->count += count;
+	if (c->count == standby.cluster_pages) {
+		c->state = EM_CLUSTER_READY;
+		standby.open = NULL;
+	}
+	return count;
+}
+
+int em_standby_read(int64_t buffer, em_slot slot, uint32_t count)
+{
+	unsigned char *bounce = em_thread_self()->page;
+	int ret = 0;
+
+	if (!standby.registered)
+		return em_store_read(slot, em_buffer_memory(buffer), count);
+	/* Where nothing is mapped the kernel does not read: a page at a time. */
+	for (uint32_t i = 0; i < count && ret == 0; i++) {
+		ret = em_store_read(slot + i, bounce, 1);
+		if (ret == 0 && em_sys_copy_in((uintptr_t)em_buffer_memory(buffer + i), bounce,
+					       EM_PAGE_BYTES, false) < 0)
+			ret = -EFAULT;
+	}
+	return ret;
+}
+
+void em_standby_reserved_done(int64_t buffer)
+{
+	atomic_fetch_sub(&cluster_of(buffer)->reading, 1);
 }
 
 /* ---- fork ------------------------------------------------------------ */
@@ -342,6 +403,7 @@ int em_standby_forked(void)
 		c->count = c->dirty = 0;
 		c->state = EM_CLUSTER_FREE;
 	}
+	standby.open = NULL;
 	if (standby.inherited) /* MOVE wants its destination empty */
 		em_sys_discard((uintptr_t)standby.memory, memory_bytes());
 	else if (ret == 0)

@@ -21,6 +21,10 @@
  *   WRITTEN  set when the write has ended well
  *   DEAD     set by who took the page away and does not want the slot
  *   the second of the two to be set finds the first one, and gives it back.
+ *
+ * Guesses (prefetch.h) come the other way: a cluster is kept open for them, their
+ * pages are read into it and become STANDBY. GUESSED in an entry tells whether
+ * the page was touched before its turn came.
  */
 #ifndef EM_STANDBY_H
 #define EM_STANDBY_H
@@ -40,6 +44,7 @@ struct em_cluster {
 	uint32_t dirty;       /* the first so many need writing */
 	uint32_t writes_left; /* writes under way */
 	int error;
+	_Atomic uint32_t reading; /* reservations that are not done */
 	_Atomic uint64_t entries[EM_CLUSTER_PAGES_MAX]; /* page, and flags above */
 	em_slot slots[EM_CLUSTER_PAGES_MAX];
 };
@@ -79,12 +84,23 @@ void em_cluster_put(struct em_cluster *c, uint32_t i, uint64_t page, em_slot slo
 void em_cluster_submit(struct em_cluster *c, uint32_t count, uint32_t dirty);
 /* Gives an acquired cluster back unused. */
 void em_cluster_cancel(struct em_cluster *c);
+/*
+ * Room for pages that are to be read: returns for how many of them, at most
+ * count, and the buffer of the first; the others follow. The cluster is not
+ * emptied before em_standby_reserved_done(). 0: there is none. EM_BLOCKS
+ */
+uint32_t em_standby_reserve(const uint64_t *pages, uint32_t count, int64_t *buffer);
 /* Takes note of writes that have ended. */
 void em_standby_reap(bool wait);
 /* Waits until no write is under way. EM_BLOCKS */
 void em_standby_drain(void);
 
 /* ---- for who owns a page ---------------------------------------------- */
+
+/* Reads count slots into reserved buffers. 0 or -errno. EM_BLOCKS */
+int em_standby_read(int64_t buffer, em_slot slot, uint32_t count);
+/* All pages of a reservation are STANDBY now, or what they were. */
+void em_standby_reserved_done(int64_t buffer);
 
 /*
  * Gives back what an owned word holds (slot, buffer) and corrects the gauges:
@@ -96,9 +112,9 @@ bool em_standby_is_written(int64_t buffer);
 /*
  * The page of an owned word was STANDBY and becomes resident. keep: it stays
  * clean and keeps its slot, which must be written; otherwise the slot is given
- * back. EM_HANDLER
+ * back. True if it was a guess. EM_HANDLER
  */
-void em_standby_take(uint64_t owned, bool keep);
+bool em_standby_take(uint64_t owned, bool keep);
 /* The page put here, in a cluster not yet submitted, stays resident after all. */
 void em_standby_void(int64_t buffer);
 /* The page in this buffer has another number now (mremap; both locks held). */

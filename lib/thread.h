@@ -24,6 +24,7 @@
 #define EM_HAZARDS 60
 #define EM_STREAMS 8
 #define EM_EVENTS 64u /* a power of two */
+#define EM_GUESS_BYTES 256u
 
 struct em_range {
 	uintptr_t start, end;
@@ -52,6 +53,7 @@ struct em_thread {
 
 	struct em_stream streams[EM_STREAMS];
 	uint32_t fault_clock;
+	_Alignas(8) unsigned char guess[EM_GUESS_BYTES]; /* the prefetcher's (prefetch.h) */
 	uint64_t last_stale;        /* page of the last fault on a resident page */
 	uint32_t stale_count;
 

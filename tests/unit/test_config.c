@@ -609,7 +609,7 @@ static void test_table(void)
 			ok(strcmp(o->key, p->key), "%s is not %s", o->key,
 			   p->key);
 	}
-	is_int(n, 16, "16 options");
+	is_int(n, 17, "17 options");
 }
 
 static char *read_manual(void)

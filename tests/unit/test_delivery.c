@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #define BY_THREAD "faults.delivery=thread\n"
-#define PLAIN "prefetch.readahead=0\neviction.granule=4K\n"
+#define PLAIN "prefetch.algorithm=none\nprefetch.readahead=0\neviction.granule=4K\n"
 
 /* A thread goes on when its page is there; the server has a line to finish. */
 static void settle(void)

@@ -547,23 +547,23 @@ static void vain_wishes(const void *arg)
 
 	fake.read_error = -EIO;
 	fake.reads_to_fail = 2;
-	em_ahead_ask(&(struct em_wish){ first, RUN, 1, false });
+	em_ahead_ask(&(struct em_wish){ first, RUN, 1, false, false });
 	for (int i = 0; i < 2000 && fake.reads_to_fail; i++)
 		usleep(1000);
 	is_int(fake.reads_to_fail, 0, "what was asked for is read, in vain");
-	em_ahead_ask(&(struct em_wish){ first + 4, RUN, 1, false });
+	em_ahead_ask(&(struct em_wish){ first + 4, RUN, 1, false, false });
 	ok(comes_in(addr, 4, RUN), "the next wish is fulfilled");
 	is_int(count_state(addr, 4, EM_PAGE_STORED), 4, "the pages of the first are where they were");
 	is_int(count_good(addr, 0, 16, 1), 16, "and not lost");
 
-	em_ahead_ask(&(struct em_wish){ first + 16, RUN, 1, false });
-	em_ahead_ask(&(struct em_wish){ first + 40, RUN, 1, false });
-	em_ahead_ask(&(struct em_wish){ first, RUN, -1, false });
-	em_ahead_ask(&(struct em_wish){ em_window_bytes() / PAGE, RUN, 1, false });
+	em_ahead_ask(&(struct em_wish){ first + 16, RUN, 1, false, false });
+	em_ahead_ask(&(struct em_wish){ first + 40, RUN, 1, false, false });
+	em_ahead_ask(&(struct em_wish){ first, RUN, -1, false, false });
+	em_ahead_ask(&(struct em_wish){ em_window_bytes() / PAGE, RUN, 1, false, false });
 	usleep(20000); /* they are over before the pages leave */
 	evict_all();
 	empty_standby();
-	em_ahead_ask(&(struct em_wish){ first + 12, RUN, 1, false });
+	em_ahead_ask(&(struct em_wish){ first + 12, RUN, 1, false, false });
 	ok(comes_in(addr, 12, RUN), "wishes after those are fulfilled");
 	is_int(fake.mapped, RUN, "untouched, unmapped and impossible pages stay away");
 	check_balance(addr, 32, "vain wishes");

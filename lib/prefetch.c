@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include "prefetch.h"
+#include "page.h"
+#include "prefetchers/prefetchers.h"
+#include "reclaim.h"
+#include "standby.h"
+#include "stats.h"
+#include "store.h"
+#include "sys.h"
+#include <errno.h>
+#include <string.h>
+
+#define EM_DEPTH_FIRST 4u
+/* So many pages are judged before the depth changes. */
+#define EM_JUDGED 32u
+/* At depth 0, one fault in so many is guessed from all the same. */
+#define EM_PROBE 64u
+#define EM_PROBE_DEPTH 2u
+/* Of what does not lie side by side, so many pages are one reader's. */
+#define EM_PORTION 4u
+
+static const struct em_prefetch_ops *const registry[] = {
+	&em_prefetch_stride,
+	&em_prefetch_leap,
+	&em_prefetch_markov,
+};
+
+static struct {
+	const struct em_prefetch_ops *ops; /* NULL: nothing but streams */
+	void *state;
+	_Atomic uint32_t depth;
+	_Atomic uint32_t used, wasted;     /* since the depth was set */
+	_Atomic uint32_t faults;           /* at depth 0 */
+} prefetch;
+
+int em_prefetch_init(const char *name)
+{
+	for (size_t i = 0; i < EM_ARRAY_LEN(registry); i++)
+		if (!strcmp(registry[i]->name, name))
+			prefetch.ops = registry[i];
+	atomic_store(&prefetch.depth, EM_DEPTH_FIRST);
+	if (!prefetch.ops || !prefetch.ops->state_bytes)
+		return 0;
+	prefetch.state = em_sys_alloc(prefetch.ops->state_bytes);
+	return prefetch.state ? 0 : -ENOMEM;
+}
+
+void em_prefetch_forked(void)
+{
+	atomic_store(&prefetch.depth, EM_DEPTH_FIRST);
+	atomic_store(&prefetch.used, 0);
+	atomic_store(&prefetch.wasted, 0);
+}
+
+/* ---- how far --------------------------------------------------------- */
+
+void em_prefetch_judge(bool used)
+{
+	uint32_t depth = atomic_load_explicit(&prefetch.depth, memory_order_relaxed);
+	uint32_t good, bad;
+
+	if (used)
+		em_count(&em_stats()->prefetch_used, 1);
+	atomic_fetch_add(used ? &prefetch.used : &prefetch.wasted, 1);
+	good = atomic_load(&prefetch.used);
+	bad = atomic_load(&prefetch.wasted);
+	if (good + bad < EM_JUDGED)
+		return;
+	/* Who else comes by now may judge the same pages twice: no harm. */
+	atomic_store(&prefetch.used, 0);
+	atomic_store(&prefetch.wasted, 0);
+	if (bad * 4 <= good)
+		depth = em_min(em_max(depth * 2, EM_PROBE_DEPTH), EM_GUESS_DEPTH_MAX);
+	else if (bad > good)
+		depth /= 2;
+	atomic_store(&prefetch.depth, depth);
+}
+
+static uint32_t depth_now(void)
+{
+	uint32_t depth = atomic_load_explicit(&prefetch.depth, memory_order_relaxed);
+
+	if (em_likely(depth))
+		return depth;
+	return atomic_fetch_add(&prefetch.faults, 1) % EM_PROBE ? 0 : EM_PROBE_DEPTH;
+}
+
+/* ---- guessing -------------------------------------------------------- */
+
+static bool is_stored(uint64_t page)
+{
+	return page < em_window_bytes() >> EM_PAGE_SHIFT &&
+	       !em_block_is_virgin(em_block_of_page(page)) &&
+	       EM_WORD_STATE(em_page_load(page)) == EM_PAGE_STORED;
+}
+
+/* Whether there is anything to read: to wake somebody for nothing is not cheap. */
+static bool is_worth_asking(const struct em_guess *g)
+{
+	for (uint32_t i = 0; i < g->pages; i++)
+		if (is_stored(g->page + (uint64_t)(i * g->step)))
+			return true;
+	return false;
+}
+
+static void ask(const struct em_guess *g)
+{
+	uint32_t most = g->step == 1 || g->step == -1 ? g->pages : EM_PORTION;
+
+	for (uint32_t i = 0; i < g->pages; i += most) {
+		struct em_guess part = { g->page + (uint64_t)(i * g->step), g->step,
+					 em_min(most, g->pages - i) };
+		if (is_worth_asking(&part))
+			em_ahead_ask(&(struct em_wish){ part.page, part.pages, part.step,
+							false, true });
+	}
+}
+
+void em_prefetch_tell(struct em_thread *t, uint64_t page)
+{
+	struct em_guess guesses[EM_GUESSES_MAX];
+	uint32_t depth;
+	size_t n;
+
+	if (em_likely(!prefetch.ops))
+		return;
+	/* It learns from every fault, also while nothing is asked of it. */
+	depth = depth_now();
+	n = prefetch.ops->guess(prefetch.state, t->guess, page, em_max(depth, 1), guesses);
+	for (size_t i = 0; depth && i < n; i++)
+		ask(&guesses[i]);
+}
+
+/* ---- into standby ---------------------------------------------------- */
+
+struct stage {
+	const uint64_t *pages;
+	uint64_t words[EM_GUESS_DEPTH_MAX];
+	bool owned[EM_GUESS_DEPTH_MAX];
+	uint32_t count;
+	int64_t buffer; /* of the first page; the others follow */
+};
+
+static void own_pages(struct stage *s)
+{
+	for (uint32_t i = 0; i < s->count; i++) {
+		uint64_t w = em_page_load(s->pages[i]);
+		s->owned[i] = EM_WORD_STATE(w) == EM_PAGE_STORED &&
+			      em_page_own(s->pages[i], w, EM_PAGE_LOADING);
+		s->words[i] = em_page_load(s->pages[i]) & ~EM_WORD_WAITER;
+	}
+}
+
+/* How many pages from i on lie in the store one after the other. */
+static uint32_t stored_run(const struct stage *s, uint32_t i)
+{
+	em_slot first = em_word_slot(s->words[i]);
+	uint32_t n = 1;
+
+	while (i + n < s->count && s->owned[i + n] &&
+	       em_word_slot(s->words[i + n]) == first + n &&
+	       em_slot_file(em_word_slot(s->words[i + n])) == em_slot_file(first))
+		n++;
+	return n;
+}
+
+static void settle_run(const struct stage *s, uint32_t i, uint32_t n, bool good)
+{
+	for (uint32_t k = i; k < i + n; k++)
+		em_page_set(s->pages[k], good ? em_word_make(EM_PAGE_STANDBY,
+							     em_word_slot(s->words[k]),
+							     s->buffer + k, false)
+					      : em_word_unowned(s->words[k]));
+	if (!good)
+		return;
+	em_uncount(&em_segment->stored_pages, n);
+	em_count(&em_segment->standby_pages, n);
+	em_count(&em_stats()->pages_prefetched, n);
+}
+
+static void read_pages(const struct stage *s)
+{
+	for (uint32_t i = 0, n; i < s->count; i += n) {
+		n = 1;
+		if (!s->owned[i])
+			continue;
+		n = stored_run(s, i);
+		settle_run(s, i, n, em_standby_read(s->buffer + i,
+						    em_word_slot(s->words[i]), n) == 0);
+	}
+}
+
+/*
+ * A page on its way is LOADING, as in a fault: who touches it waits for it. Room
+ * is reserved before anything is owned, since that may wait for reclaim.
+ */
+static bool stage_some(const uint64_t *pages, uint32_t count, uint32_t *done)
+{
+	struct em_thread *self = em_thread_self();
+	struct stage s = { .pages = pages };
+	bool open;
+
+	em_reclaim_lock();
+	s.count = em_standby_reserve(pages, count, &s.buffer);
+	em_reclaim_unlock();
+	if (!s.count)
+		return false;
+	open = em_gate_try_enter(self, NULL);
+	if (open) {
+		own_pages(&s);
+		read_pages(&s);
+		em_gate_leave(self);
+	}
+	em_standby_reserved_done(s.buffer);
+	*done += s.count;
+	return open;
+}
+
+void em_prefetch_stage(const struct em_wish *w)
+{
+	uint64_t pages[EM_GUESS_DEPTH_MAX];
+	uint32_t count = 0, done = 0;
+
+	for (uint32_t i = 0; i < w->pages && count < EM_GUESS_DEPTH_MAX; i++) {
+		uint64_t page = w->page + (uint64_t)(i * w->step);
+		if (is_stored(page))
+			pages[count++] = page;
+	}
+	while (done < count && stage_some(pages + done, count - done, &done))
+		;
+}
