@@ -88,7 +88,8 @@ const struct em_option em_options[] = {
 		.type = EM_OPT_NAME,
 		.offset = IN_CONFIG(algorithm),
 		.def = "lru",
-		.choices = "fifo|clock|lru",
+		.choices = "fifo|clock|lru|2q|car|s3fifo|sieve|clock2q+|lirs|mru|random|"
+			   "hyperbolic",
 		.help = "how pages to evict are chosen",
 	},
 	{

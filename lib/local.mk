@@ -6,11 +6,21 @@
 # libraries have them.
 extmem_policy_sources = \
 	lib/extmem-policy.h \
+	lib/policies/2q.c \
+	lib/policies/car.c \
 	lib/policies/clock.c \
+	lib/policies/clock2qplus.c \
+	lib/policies/draw.h \
 	lib/policies/fifo.c \
+	lib/policies/hyperbolic.c \
+	lib/policies/lirs.c \
 	lib/policies/list.h \
 	lib/policies/lru.c \
+	lib/policies/mru.c \
 	lib/policies/policies.h \
+	lib/policies/random.c \
+	lib/policies/s3fifo.c \
+	lib/policies/sieve.c \
 	lib/policies/registry.c
 
 noinst_LIBRARIES += lib/libconf.a
@@ -128,11 +138,20 @@ extmem_handler_objects = \
 	lib/.libs/libextmem_la-sys.o \
 	lib/.libs/libextmem_la-thread.o \
 	lib/.libs/libextmem_la-watch.o \
+	lib/policies/.libs/libextmem_la-2q.o \
+	lib/policies/.libs/libextmem_la-car.o \
 	lib/policies/.libs/libextmem_la-clock.o \
+	lib/policies/.libs/libextmem_la-clock2qplus.o \
+	lib/policies/.libs/libextmem_la-fifo.o \
+	lib/policies/.libs/libextmem_la-hyperbolic.o \
+	lib/policies/.libs/libextmem_la-lirs.o \
+	lib/policies/.libs/libextmem_la-lru.o \
+	lib/policies/.libs/libextmem_la-mru.o \
+	lib/policies/.libs/libextmem_la-random.o \
+	lib/policies/.libs/libextmem_la-s3fifo.o \
+	lib/policies/.libs/libextmem_la-sieve.o \
+	lib/policies/.libs/libextmem_la-registry.o \
 	lib/prefetchers/.libs/libextmem_la-leap.o \
 	lib/prefetchers/.libs/libextmem_la-markov.o \
 	lib/prefetchers/.libs/libextmem_la-stride.o \
-	lib/policies/.libs/libextmem_la-fifo.o \
-	lib/policies/.libs/libextmem_la-lru.o \
-	lib/policies/.libs/libextmem_la-registry.o \
 	lib/stores/.libs/libextmem_la-file.o

@@ -2,8 +2,19 @@
 # Policies by name (`extmem run --policy lru`), and the bash completion.
 
 policydir = $(pkgdatadir)/policies
-dist_policy_DATA = share/policies/default.yaml share/policies/clock.yaml \
-	share/policies/fifo.yaml share/policies/lru.yaml
+dist_policy_DATA = share/policies/default.yaml \
+	share/policies/2q.yaml \
+	share/policies/car.yaml \
+	share/policies/clock.yaml \
+	share/policies/clock2q+.yaml \
+	share/policies/fifo.yaml \
+	share/policies/hyperbolic.yaml \
+	share/policies/lirs.yaml \
+	share/policies/lru.yaml \
+	share/policies/mru.yaml \
+	share/policies/random.yaml \
+	share/policies/s3fifo.yaml \
+	share/policies/sieve.yaml
 
 # bash-completion finds a command's completion by the command's name.
 completiondir = $(bashcompletiondir)

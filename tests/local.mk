@@ -164,6 +164,15 @@ tests_bench_touch_CFLAGS = $(AM_CFLAGS) -pthread $(LIBURING_CFLAGS)
 tests_bench_touch_LDFLAGS = $(AM_LDFLAGS) -pthread
 tests_bench_touch_LDADD = $(LIBURING_LIBS)
 
+# ---- policies: the eviction algorithms beside models of them ----
+
+check_PROGRAMS += tests/policies/driver
+tests_policies_driver_SOURCES = tests/policies/driver.c
+tests_policies_driver_CPPFLAGS = $(unit_cppflags)
+tests_policies_driver_CFLAGS = $(unit_cflags)
+tests_policies_driver_LDFLAGS = $(unit_ldflags)
+tests_policies_driver_LDADD = lib/libconf.a
+
 # ---- rows: one case for each thing that a program does to a pager ----
 # With a library of its own, in which protections can be switched off.
 
@@ -230,12 +239,16 @@ program_tests = tests/programs/bash.sh tests/programs/bc.sh \
 stress_tests = tests/stress/memcalls.sh tests/stress/run.sh tests/stress/stress-ng.sh \
 	tests/stress/torture.sh
 row_tests = tests/rows/run.sh
+policy_tests = tests/policies/models.sh
 bench_tests = tests/bench/reckoning.sh tests/bench/smoke.sh
 
 TESTS += $(unit_tests) tests/check-handler-symbols $(cli_tests) \
-	$(row_tests) $(stress_tests) $(program_tests) $(bench_tests)
+	$(policy_tests) $(row_tests) $(stress_tests) $(program_tests) \
+	$(bench_tests)
 
-EXTRA_DIST += tests/check-handler-symbols tests/handler-symbols.txt \
+EXTRA_DIST += tests/policies/compare.py tests/policies/models.py \
+	$(policy_tests) \
+	tests/check-handler-symbols tests/handler-symbols.txt \
 	tests/lib/tap-driver tests/lib/tally tests/lib/run-bats \
 	tests/lib/common.sh tests/lib/program.sh tests/run-programs \
 	tests/stress/drift.sh \

@@ -75,13 +75,35 @@ static inline uint32_t em_list_pop(struct em_list *l, struct em_link *links)
 	return unit;
 }
 
-/* So many percent of the capacity, at least 1. */
-static inline uint32_t em_share_of_capacity(const struct extmem_cache *c,
-					    int64_t percent)
+/* Gives n lists in a row the ids 1 to n. */
+static inline void em_lists_init(struct em_list *lists, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		lists[i].id = i + 1;
+}
+
+/* Takes a unit out of the one of such lists that it is in, if any. */
+static inline void em_lists_remove(struct em_list *lists, struct em_link *links,
+				   uint32_t unit)
+{
+	if (links[unit].list)
+		em_list_remove(&lists[links[unit].list - 1], links, unit);
+}
+
+/* So many percent of the capacity, rounded down. */
+static inline uint32_t em_share_of(const struct extmem_cache *c, int64_t percent)
 {
 	uint64_t share = (uint64_t)c->capacity * (uint64_t)percent / 100;
 
-	return share ? (uint32_t)share : 1;
+	return share < EXTMEM_UNITS_MAX ? (uint32_t)share : EXTMEM_UNITS_MAX;
+}
+
+/* The same, but 1 at least. */
+static inline uint32_t em_least_share_of(const struct extmem_cache *c, int64_t percent)
+{
+	uint32_t share = em_share_of(c, percent);
+
+	return share ? share : 1;
 }
 
 #endif

@@ -30,7 +30,7 @@ enum { ACTIVE };
 static const struct extmem_param params[] = {
 	[ACTIVE] = { "active", 50, 0, 90, "%",
 		     "share of the units that the active list may hold; 0 is plain LRU" },
-	{ NULL, 0, 0, 0, NULL, NULL },
+	EM_PARAMS_END,
 };
 
 static void init(struct extmem_cache *c)

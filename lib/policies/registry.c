@@ -6,6 +6,15 @@ const struct extmem_eviction *const extmem_evictions[] = {
 	&em_eviction_fifo,
 	&em_eviction_clock,
 	&em_eviction_lru,
+	&em_eviction_2q,
+	&em_eviction_car,
+	&em_eviction_s3fifo,
+	&em_eviction_sieve,
+	&em_eviction_clock2qplus,
+	&em_eviction_lirs,
+	&em_eviction_mru,
+	&em_eviction_random,
+	&em_eviction_hyperbolic,
 	NULL,
 };
 

@@ -6,6 +6,8 @@
 
 bats_require_minimum_version 1.5.0
 
+algorithms="fifo clock lru 2q car s3fifo sieve clock2q+ lirs mru random hyperbolic"
+
 setup() {
 	srcdir=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 	EXTMEM=$(realpath "${EXTMEM:-$srcdir/build/extmem}")
@@ -45,9 +47,9 @@ print(eval(sys.argv[1], {"v": v, "len": len, "sorted": sorted}))' "$1"
 	[ "$status" -eq 0 ]
 	[ -z "$stderr" ]
 	[[ ${lines[0]} =~ ^NAME\ +ALGORITHM\ +LIMIT\ +DESCRIPTION$ ]]
-	equal "${#lines[@]}" 5
-	for algorithm in clock fifo lru; do
-		grep -Eq "^$algorithm +$algorithm +auto +[A-Z]" <<<"$output"
+	equal "${#lines[@]}" 14
+	for algorithm in $algorithms; do
+		grep -Eq "^${algorithm//+/\\+} +${algorithm//+/\\+} +auto +[A-Z]" <<<"$output"
 	done
 	grep -Eq '^default +lru +auto +[A-Z]' <<<"$output"
 }
@@ -78,7 +80,7 @@ print(eval(sys.argv[1], {"v": v, "len": len, "sorted": sorted}))' "$1"
 	own_policies
 	policy list --json >list.json
 	equal "$(json 'sorted(p["name"] for p in v)' <list.json)" \
-		"['clock', 'default', 'fifo', 'lru']"
+		"$(printf '%s\n' default $algorithms | sort | sed "s/.*/'&'/" | paste -sd, | sed 's/,/, /g; s/.*/[&]/')"
 	equal "$(json '[p for p in v if p["name"] == "fifo"][0]["algorithm"]' \
 		<list.json)" fifo
 	equal "$(json '[p for p in v if p["name"] == "lru"][0]["file"]' \
@@ -139,7 +141,7 @@ print(eval(sys.argv[1], {"v": v, "len": len, "sorted": sorted}))' "$1"
 
 @test "show knows installed policies by name, and files by path" {
 	own_policies
-	for name in fifo clock lru; do
+	for name in $algorithms; do
 		policy show "$name" >"shown"
 		grep -qx "  algorithm: $name" shown
 		policy show "policies/$name.yaml" | diff shown -

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# stress/run.sh [--long] [--mb N] [--seconds S] [--seeds N] [--seed N]:
-# tests/stress/verify under every policy, both ways out and 1 to 8 threads, at
-# a quarter of its memory; then as an ordinary user; then kill -9 in full
-# traffic. TAP. A few seconds for each combination; --long, or EM_TEST_LONG in
-# the environment, takes ten seeds and a minute each.
+# stress/run.sh [--long] [--mb N] [--seconds S] [--seeds N] [--seed N]
+# [--policies 'NAME...']: tests/stress/verify under every policy, both ways out
+# and 1 to 8 threads, at a quarter of its memory; then as an ordinary user;
+# then kill -9 in full traffic. TAP. A few seconds for each combination;
+# --long, or EM_TEST_LONG in the environment, takes ten seeds and a minute each.
+# --policies takes only these, with 4 threads, and nothing else.
 
 set -u
 # shellcheck source=tests/lib/common.sh
@@ -15,6 +16,7 @@ mb=64
 seconds=3
 seeds=1
 first_seed=1
+policies=
 
 long() {
 	mb=512
@@ -30,7 +32,8 @@ while [ $# -gt 0 ]; do
 	--seconds) seconds=$2; shift 2 ;;
 	--seeds) seeds=$2; shift 2 ;;
 	--seed) first_seed=$2; shift 2 ;;
-	--help) sed -n '4,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+	--policies) policies=$2; shift 2 ;;
+	--help) sed -n '4,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
 	*) echo "run.sh: unknown option '$1'" >&2; exit 2 ;;
 	esac
 done
@@ -107,6 +110,17 @@ matrix() {
 				done
 			done
 		done
+	done
+	some_policies "2q car s3fifo sieve clock2q+ lirs mru random hyperbolic"
+}
+
+# What decides differs, what moves pages does not: one combination each.
+some_policies() {
+	local policy
+
+	for policy in $1; do
+		stress "$policy copy" env 4 "$first_seed" mixed --policy "$policy" \
+			--set eviction.way_out=copy
 	done
 }
 
@@ -222,12 +236,16 @@ kill_nine() {
 	fi
 }
 
-matrix
-modes
-by_signal
-by_thread
-kill_nine
-ordinary_user
+if [ -n "$policies" ]; then
+	some_policies "$policies"
+else
+	matrix
+	modes
+	by_signal
+	by_thread
+	kill_nine
+	ordinary_user
+fi
 if [ -z "$(ls -A "$swap")" ]; then
 	tap_ok "no run leaves anything in its swap folder"
 else

@@ -3,6 +3,7 @@
  * The option table and all that is made from it, the manual included.
  */
 #include "config.h"
+#include "policies/policies.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -220,12 +221,12 @@ static void test_bad_values(void)
 		  "'manage.min_size' is '5%': expected a size such as 64K, 512M or 1.5G" },
 		{ "manage.heap", "yes",
 		  "'manage.heap' is 'yes': expected true or false" },
-		{ "eviction.algorithm", "mru",
-		  "'eviction.algorithm' is 'mru': expected fifo, clock or lru" },
+		{ "eviction.algorithm", "mrux",
+		  "'eviction.algorithm' is 'mrux': expected fifo, clock, lru, 2q, car, s3fifo, sieve, clock2q+, lirs, mru, random or hyperbolic" },
 		{ "eviction.algorithm", "lr",
-		  "'eviction.algorithm' is 'lr': expected fifo, clock or lru" },
+		  "'eviction.algorithm' is 'lr': expected fifo, clock, lru, 2q, car, s3fifo, sieve, clock2q+, lirs, mru, random or hyperbolic" },
 		{ "eviction.algorithm", "fifo|clock",
-		  "'eviction.algorithm' is 'fifo|clock': expected fifo, clock or lru" },
+		  "'eviction.algorithm' is 'fifo|clock': expected fifo, clock, lru, 2q, car, s3fifo, sieve, clock2q+, lirs, mru, random or hyperbolic" },
 		{ "eviction.way_out", "LRU",
 		  "'eviction.way_out' is 'LRU': expected auto, copy or move" },
 		{ "eviction.granule", "96K",
@@ -714,6 +715,47 @@ static void test_manual(void)
 	free(manual);
 }
 
+/* ---- the algorithms' tables and the manual --------------------------- */
+
+static void check_parameter(const struct extmem_eviction *e, const char *entry,
+			    const struct extmem_param *p)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "\nParameter\n.BR %s :\n%s, from\n.B %lld%s\nto\n.BR %lld%s .\n"
+		 "Default:\n.BR %lld%s .\n", p->name, p->help, (long long)p->min,
+		 p->unit, (long long)p->max, p->unit, (long long)p->def, p->unit);
+	has_str(entry, text, "the manual has %s of %s", p->name, e->name);
+}
+
+static void test_manual_algorithms(void)
+{
+	char *manual = read_manual(), *entry, choices[256] = "";
+	const struct em_option *o = em_options;
+
+	for (size_t i = 0; manual && extmem_evictions[i]; i++) {
+		const struct extmem_eviction *e = extmem_evictions[i];
+		int parameters = 0;
+
+		strcat(strcat(choices, i ? "|" : ""), e->name);
+		entry = manual_entry(manual, e->name);
+		if (!ok(entry, "the manual has %s", e->name))
+			continue;
+		for (const struct extmem_param *p = e->params; p && p->name; p++, parameters++)
+			check_parameter(e, entry, p);
+		for (const char *p = entry; (p = strstr(p, "\nParameter\n")); p++)
+			parameters--;
+		is_int(parameters, 0, "and no other parameter");
+		has_str(entry, strrchr(e->paper, ' ') + 1, "and the year or page of its paper");
+		free(entry);
+	}
+	while (strcmp(o->key, "eviction.algorithm"))
+		o++;
+	is_str(o->choices, choices, "the choices are the registered algorithms");
+	free(manual);
+}
+
 int main(void)
 {
 	test_parse_bytes();
@@ -731,5 +773,6 @@ int main(void)
 	test_load_errors();
 	test_table();
 	test_manual();
+	test_manual_algorithms();
 	return done_testing();
 }

@@ -2,6 +2,7 @@
  *
  * Policy files: what they say, what is refused and where, and the way back.
  */
+#include "policies/policies.h"
 #include "yaml.h"
 #include "tap.h"
 
@@ -570,17 +571,18 @@ static void test_default_policy_text(void)
 
 static void test_algorithm_policies(void)
 {
-	static const char *const names[] = { "fifo", "clock", "lru" };
 	struct em_config cfg, want;
 	char path[4096], err[512];
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+	for (size_t i = 0; extmem_evictions[i]; i++) {
+		const char *name = extmem_evictions[i]->name;
+
 		em_config_init(&cfg);
 		em_config_init(&want);
-		strcpy(want.algorithm, names[i]);
-		policy_path(path, names[i]);
+		strcpy(want.algorithm, name);
+		policy_path(path, name);
 		if (!is_int(em_yaml_read(&cfg, path, err, sizeof(err)), 0,
-			    "%s.yaml is good", names[i]))
+			    "%s.yaml is good", name))
 			diag("%s", err);
 		is_config(&cfg, &want, "and chooses its algorithm only");
 	}
