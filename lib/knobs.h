@@ -44,7 +44,6 @@
 	X(RESERVE, "reserve") /* what was never touched costs nothing */ \
 	X(LOCK, "lock")    /* locked memory stays, up to a part of the limit */ \
 	X(SEAL, "seal")    /* what is sealed is not changed */ \
-	X(UNDO, "undo")    /* a change that the kernel broke off is taken back */ \
 	X(ADVICE, "advice") /* advice about memory has its native meaning */ \
 	X(SPACE, "space")  /* nothing is reserved where addresses are rationed */ \
 	X(MEMORY, "memory") /* mappings are changed along with their pages */

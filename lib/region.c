@@ -423,7 +423,7 @@ static void undo_protect(uintptr_t addr, uintptr_t end)
 	uint32_t i = lower_bound(addr);
 	uintptr_t at = addr;
 
-	for (; at < end && em_protects(EM_KNOB_UNDO); i++) {
+	for (; at < end; i++) {
 		bool any = i < region_count() && em_regions[i].start < end;
 		uintptr_t start = any ? em_max(em_regions[i].start, at) : end;
 		if (start > at && !em_window_is_sparse())

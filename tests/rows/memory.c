@@ -648,7 +648,7 @@ static const struct row rows[] = {
 	{ "mseal", "seal", sealed },
 	{ "edge", "-", over_the_edge },
 	{ "foreign", "memory", foreign_moves },
-	{ "too-many", "undo", too_many },
+	{ "too-many", "-", too_many },
 	{ "many", "-", many },
 	{ "at-an-address", "memory", at_an_address },
 	{ "userfaultfd", "memory", own_userfaultfd },
