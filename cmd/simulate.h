@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * simulate: what an eviction algorithm, or the optimum, makes of a trace.
+ */
+#ifndef CMD_SIMULATE_H
+#define CMD_SIMULATE_H
+
+#include "extmem-policy.h"
+
+struct cmd_trace {
+	uint32_t *refs; /* units, each below `units` */
+	size_t count;
+	uint32_t units;
+};
+
+/*
+ * Misses of the trace with memory for `capacity` units, 1 or more; every
+ * parameter has its default. UINT64_MAX when memory ran out, or when the
+ * algorithm broke its contract: a victim that is not in.
+ */
+uint64_t cmd_simulate(const struct extmem_eviction *ops,
+		      const struct cmd_trace *trace, uint32_t capacity);
+/* The same for Belady's optimum, which knows the future. */
+uint64_t cmd_simulate_optimum(const struct cmd_trace *trace, uint32_t capacity);
+
+#endif
