@@ -4,6 +4,7 @@
  * defaults filled in, and whether a file is one.
  */
 #include "common.h"
+#include "policy_simulate.h"
 #include "yaml.h"
 
 #include <argp.h>
@@ -33,8 +34,8 @@ static const struct argp_option options[] = {
 };
 
 static const char doc[] =
-	"List the installed policies, show one with every default filled in, or "
-	"check policy files.\v"
+	"List the installed policies, show one with every default filled in, "
+	"check policy files, or simulate algorithms.\v"
 	"Without NAME-or-FILE, show prints the built-in policy. A word with a "
 	"slash in it or with .yaml at its end is a file, - is the standard "
 	"input, anything else is the name of an installed policy.\n"
@@ -43,6 +44,7 @@ static const char doc[] =
 	"  extmem policy list\n"
 	"  extmem policy show lru > mine.yaml\n"
 	"  extmem policy check mine.yaml && extmem run --policy mine.yaml ./app\n"
+	"  extmem policy simulate --help\n"
 	"\n"
 	"The exit status is 0, or 1 when a policy is bad or cannot be read, or 2 "
 	"for wrong usage. See extmem-policy(1), and extmem-policy(5) for the keys.";
@@ -60,7 +62,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		args->count = state->argc - state->next;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "no action given: list, show or check");
+		argp_error(state, "no action given: list, show, check or simulate");
 		return EINVAL;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -70,7 +72,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = options,
 	.parser = parse_option,
-	.args_doc = "list\nshow [NAME-or-FILE]\ncheck FILE...",
+	.args_doc = "list\nshow [NAME-or-FILE]\ncheck FILE...\nsimulate [OPTION...]",
 	.doc = doc,
 };
 
@@ -375,7 +377,7 @@ static int act(const struct arguments *args)
 		return show_policy(args->words[1], args->json);
 	}
 	if (strcmp(action, "check"))
-		cmd_die(USAGE, "unknown action '%s': expected list, show or check",
+		cmd_die(USAGE, "unknown action '%s': expected list, show, check or simulate",
 			action);
 	if (args->json)
 		cmd_die(USAGE, "'check' has no --json: it prints errors as text, with file, line and column");
@@ -390,8 +392,10 @@ int main(int argc, char **argv)
 	struct arguments args = { 0 };
 
 	cmd_init(name);
-	argv[0] = name;
 	argp_err_exit_status = USAGE;
+	if (argc > 1 && !strcmp(argv[1], "simulate"))
+		return finish(cmd_policy_simulate(argc - 1, argv + 1));
+	argv[0] = name;
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
 	return finish(act(&args));
 }

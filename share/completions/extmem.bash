@@ -119,7 +119,7 @@ _extmem_verb() {
 	elif [[ $verb = dump ]]; then
 		_extmem_reply "$word" "$(_extmem_pids)"
 	elif [[ $verb = policy && $COMP_CWORD = 2 ]]; then
-		_extmem_reply "$word" list show check
+		_extmem_reply "$word" list show check simulate
 	elif [[ $verb = policy && ${COMP_WORDS[2]} != list ]]; then
 		_extmem_value --policy "$word"
 	elif [[ $verb = help ]]; then

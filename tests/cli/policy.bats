@@ -266,11 +266,11 @@ extmem policy: cannot open 'none': No such file or directory"
 @test "an unknown action, none, and an unknown option exit with 2" {
 	run --separate-stderr policy lsit
 	[ "$status" -eq 2 ]
-	equal "$stderr" "extmem policy: unknown action 'lsit': expected list, show or check"
+	equal "$stderr" "extmem policy: unknown action 'lsit': expected list, show, check or simulate"
 	run --separate-stderr policy
 	[ "$status" -eq 2 ]
 	[ -z "$output" ]
-	[[ $stderr == "extmem policy: no action given: list, show or check"* ]]
+	[[ $stderr == "extmem policy: no action given: list, show, check or simulate"* ]]
 	run --separate-stderr policy --frobnicate list
 	[ "$status" -eq 2 ]
 	[[ $stderr == *"frobnicate"* ]]
@@ -289,7 +289,7 @@ extmem policy: cannot open 'none': No such file or directory"
 }
 
 @test "every option in --help is in the manual, and the other way round" {
-	policy --help | grep -oE -- '--[a-z-]+' | sort -u >help
+	{ policy --help; policy simulate --help; } | grep -oE -- '--[a-z-]+' | sort -u >help
 	sed 's/\\-/-/g' "$srcdir/man/extmem-policy.1" |
 		grep -oE -- '--[a-z]+[a-z-]*' | sort -u >manual
 	# The usage line of --help has an example of another verb's option.
@@ -314,4 +314,121 @@ extmem policy: cannot open 'none': No such file or directory"
 	[ "$status" -eq 0 ]
 	policy show ./example1 | grep -qx '    max: 8G'
 	policy show ./example2 | grep -qx '  memory: 25%'
+}
+
+# ---- simulate ---------------------------------------------------------------
+
+# misses POLICY LIMIT REFERENCE...: how often the trace misses.
+misses() {
+	local policy=$1 limit=$2
+
+	shift 2
+	printf '%s\n' "$@" | "$EXTMEM" policy simulate --trace - --policies fifo,clock,lru \
+		--limits "$limit" --json |
+		python3 -c 'import json, sys
+for a in json.load(sys.stdin)["algorithms"]:
+    if a["name"] == sys.argv[1]:
+        print(a["misses"][0])' "$policy"
+}
+
+@test "simulate: the examples of the textbooks" {
+	command -v python3 >/dev/null || skip "no python3"
+	local belady="1 2 3 4 1 2 5 1 2 3 4 5"
+	local silberschatz="7 0 1 2 0 3 0 4 2 3 0 3 2 1 2 0 1 7 0 1"
+
+	# shellcheck disable=SC2086
+	{
+		[ "$(misses fifo 3 $belady)" = 9 ]
+		[ "$(misses fifo 4 $belady)" = 10 ]
+		[ "$(misses optimum 3 $belady)" = 7 ]
+		[ "$(misses optimum 4 $belady)" = 6 ]
+		[ "$(misses fifo 3 $silberschatz)" = 15 ]
+		[ "$(misses optimum 3 $silberschatz)" = 9 ]
+	}
+}
+
+@test "simulate: the optimum is what trying everything finds, and nothing beats it" {
+	command -v python3 >/dev/null || skip "no python3"
+	python3 - "$EXTMEM" <<'END'
+import functools, json, random, subprocess, sys
+
+seed = random.randrange(1000000)
+print("seed", seed)
+rng = random.Random(seed)
+
+def fewest(trace, capacity):
+    @functools.lru_cache(None)
+    def cost(i, held):
+        if i == len(trace):
+            return 0
+        if trace[i] in held:
+            return cost(i + 1, held)
+        if len(held) < capacity:
+            return 1 + cost(i + 1, held | {trace[i]})
+        return 1 + min(cost(i + 1, held - {out} | {trace[i]}) for out in held)
+    return cost(0, frozenset())
+
+for _ in range(12):
+    trace = [rng.randrange(6) for _ in range(24)]
+    got = json.loads(subprocess.run(
+        [sys.argv[1], "policy", "simulate", "--trace", "-", "--limits", "1,2,3", "--json"],
+        input="".join("0x%x\n" % (p << 30) for p in trace), text=True,
+        stdout=subprocess.PIPE, check=True).stdout)
+    for a in got["algorithms"]:
+        for limit, misses in zip(got["limits_pages"], a["misses"]):
+            best = fewest(trace, limit)
+            if misses < best or a["name"] == "optimum" and misses != best:
+                sys.exit("%s, %d pages: %d misses, %d are the fewest: %s"
+                         % (a["name"], limit, misses, best, trace))
+END
+}
+
+@test "simulate: all kinds of made-up references, the same for a seed" {
+	local kind
+
+	for kind in zipf zipf:0.5 loop uniform scan+hot stride stride:7; do
+		"$EXTMEM" policy simulate --synthetic $kind --pages 500 --references 5000 \
+			--seed 4 >a
+		"$EXTMEM" policy simulate -s $kind --pages 500 --references 5000 --seed 4 >b
+		cmp a b
+		[ "$(grep -c . a)" -gt 10 ]
+		grep -q '^optimum ' a
+		grep -q '\*' a
+	done
+	# A loop that does not fit: fifo and lru always miss, mru does not.
+	"$EXTMEM" policy simulate -s loop --pages 100 --references 10000 --limits 50% \
+		--policies fifo,mru >a
+	grep -q '^fifo  *100.00 $' a
+	! grep -q '^mru  *100.00' a
+}
+
+@test "simulate: what is wrong with the words and with a trace" {
+	local bad
+
+	printf '1\n# fine\n\nwrite,7\n0x1f # too\n' | "$EXTMEM" policy simulate -t - >out
+	grep -q '^-: 3 references to 3 pages' out
+	for bad in x 1x -3 'a,' 99999999999999999999999; do
+		printf '1\n%s\n' "$bad" >t
+		run -1 "$EXTMEM" policy simulate --trace t
+		[[ $output == "extmem policy: t:2: expected a page number"* ]]
+	done
+	: >t
+	run -1 "$EXTMEM" policy simulate --trace t
+	[[ $output == *"there is no reference in it" ]]
+	run -1 "$EXTMEM" policy simulate --trace none
+	[[ $output == *"cannot open 'none': No such file"* ]]
+	run -2 "$EXTMEM" policy simulate --synthetic zip
+	[[ $output == *"unknown trace 'zip': expected zipf[:S], loop, uniform, scan+hot or stride[:N]" ]]
+	run -2 "$EXTMEM" policy simulate --policies lru,lur
+	[[ $output == *"unknown algorithm 'lur'"* ]]
+	for bad in 0 101% x 5x ''; do
+		run -2 "$EXTMEM" policy simulate --limits "$bad"
+		[[ $output == *"'--limits' "* ]]
+	done
+	run -2 "$EXTMEM" policy simulate --pages 0
+	[[ $output == *"'--pages' is '0': expected a number from 1 to"* ]]
+	run -2 "$EXTMEM" policy simulate words
+	[[ $output == *"unexpected 'words': a trace is named by --trace"* ]]
+	run -2 "$EXTMEM" policy simulate --trace x --synthetic loop
+	[[ $output == *"both --trace and --synthetic"* ]]
 }
