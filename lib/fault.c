@@ -119,22 +119,13 @@ static int continues_stream(const struct em_stream *s, uint64_t page)
 	return s->below - page <= (s->step < 0 ? s->ahead : 0) ? -1 : 0;
 }
 
-/* Of any number, also one that is no page of the window. */
-static enum em_page_state state_of(uint64_t page)
-{
-	if (page >= em_window_bytes() >> EM_PAGE_SHIFT ||
-	    em_block_is_virgin(em_block_of_page(page)))
-		return EM_PAGE_UNTOUCHED;
-	return EM_WORD_STATE(em_page_load(page));
-}
-
 static uint32_t count_resident(uint64_t page, int step)
 {
 	uint32_t n = 0;
 
 	do
 		page += (uint64_t)(int64_t)step;
-	while (state_of(page) == EM_PAGE_RESIDENT && ++n < fault.run_pages);
+	while (em_page_state_of(page) == EM_PAGE_RESIDENT && ++n < fault.run_pages);
 	return n;
 }
 
@@ -581,7 +572,7 @@ static void ask_ahead(const struct run *r, struct em_stream *s)
 	    fault.buffer_count < 2)
 		return;
 	runs = em_min(EM_AHEAD_RUNS, fault.buffer_count - 1);
-	while (runs-- && state_of(next) == EM_PAGE_STORED) {
+	while (runs-- && em_page_state_of(next) == EM_PAGE_STORED) {
 		em_ahead_ask(&(struct em_wish){ next, fault.run_pages, s->step, r->write,
 						false });
 		s->ahead += fault.run_pages;
@@ -642,7 +633,7 @@ static uint32_t load_ahead(uint64_t page, const struct em_wish *wish, uint32_t p
 {
 	struct run r = { .self = em_thread_self(), .wanted = page, .first = page,
 			 .write = wish->write, .ahead = true };
-	enum em_page_state state = state_of(page);
+	enum em_page_state state = em_page_state_of(page);
 
 	if (state != EM_PAGE_STORED && state != EM_PAGE_STANDBY)
 		return 0;

@@ -133,6 +133,15 @@ void em_block_touch(uint64_t page);
 /* Whether no page of this block was ever touched: there is nothing to do. */
 bool em_block_is_virgin(uint64_t block);
 
+/* Of any number, also one that is no page of the window. EM_HANDLER */
+static inline enum em_page_state em_page_state_of(uint64_t page)
+{
+	if (page >= em_window_bytes() >> EM_PAGE_SHIFT ||
+	    em_block_is_virgin(em_block_of_page(page)))
+		return EM_PAGE_UNTOUCHED;
+	return EM_WORD_STATE(em_page_load(page));
+}
+
 /* ---- granules -------------------------------------------------------- */
 
 /* The policy has this granule in its lists. */

@@ -87,18 +87,11 @@ static uint32_t depth_now(void)
 
 /* ---- guessing -------------------------------------------------------- */
 
-static bool is_stored(uint64_t page)
-{
-	return page < em_window_bytes() >> EM_PAGE_SHIFT &&
-	       !em_block_is_virgin(em_block_of_page(page)) &&
-	       EM_WORD_STATE(em_page_load(page)) == EM_PAGE_STORED;
-}
-
 /* Whether there is anything to read: to wake somebody for nothing is not cheap. */
 static bool is_worth_asking(const struct em_guess *g)
 {
 	for (uint32_t i = 0; i < g->pages; i++)
-		if (is_stored(g->page + (uint64_t)(i * g->step)))
+		if (em_page_state_of(g->page + (uint64_t)(i * g->step)) == EM_PAGE_STORED)
 			return true;
 	return false;
 }
@@ -223,7 +216,7 @@ void em_prefetch_stage(const struct em_wish *w)
 
 	for (uint32_t i = 0; i < w->pages && count < EM_GUESS_DEPTH_MAX; i++) {
 		uint64_t page = w->page + (uint64_t)(i * w->step);
-		if (is_stored(page))
+		if (em_page_state_of(page) == EM_PAGE_STORED)
 			pages[count++] = page;
 	}
 	while (done < count && stage_some(pages + done, count - done, &done))
