@@ -9,6 +9,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,16 +21,18 @@
 #define FAILED 125
 
 #define STATS_ENV "EXTMEM_STATS"
+#define TRACE_ENV "EXTMEM_TRACE"
 #define SETTINGS_MAX 256
 
 enum { KEY_LIMIT = 'l', KEY_POLICY = 'p', KEY_SWAP = 's', KEY_DRY_RUN = 'n',
-       KEY_VERBOSE = 'v', KEY_STATS = 256, KEY_SET };
+       KEY_VERBOSE = 'v', KEY_STATS = 256, KEY_TRACE, KEY_SET };
 
 struct run {
 	const char *policy;
 	const char *limit;
 	const char *swap;
 	const char *stats;
+	const char *trace;
 	const char *settings[SETTINGS_MAX]; /* KEY=VALUE, in the order given */
 	unsigned int setting_count;
 	bool dry_run, verbose;
@@ -49,6 +52,8 @@ static const struct argp_option options[] = {
 	  "Folder on a disk for evicted pages; the file in it has no name and vanishes with the program", 0 },
 	{ "stats", KEY_STATS, "FILE", 0,
 	  "Write the final statistics to FILE, as JSON, when the program ends; %p in the name stands for the process id", 0 },
+	{ "trace", KEY_TRACE, "FILE", 0,
+	  "Record every fault in FILE, for 'extmem dump trace' and 'extmem policy simulate'; %p in the name stands for the process id", 0 },
 	{ "set", KEY_SET, "KEY=VALUE", 0,
 	  "Set any key of the policy, e.g. eviction.algorithm=fifo; may be repeated, and wins over all else", 0 },
 	{ "dry-run", KEY_DRY_RUN, NULL, 0,
@@ -86,6 +91,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_LIMIT: run->limit = arg; break;
 	case KEY_SWAP: run->swap = arg; break;
 	case KEY_STATS: run->stats = arg; break;
+	case KEY_TRACE: run->trace = arg; break;
 	case KEY_SET: add_setting(run, arg); break;
 	case KEY_DRY_RUN: run->dry_run = true; break;
 	case KEY_VERBOSE: run->verbose = true; break;
@@ -232,14 +238,17 @@ static int check_writable(const char *path, const char *folder)
 	return access(path, W_OK) ? -errno : 0;
 }
 
-/* Absolute, because the program may change its folder before it ends. */
-static void set_stats(const char *file)
+/*
+ * Hands on where the library writes something (what), or that it does not.
+ * Absolute, because the program may change its folder before it does.
+ */
+static void set_output(const char *env, const char *what, const char *file)
 {
 	char folder[PATH_MAX], path[PATH_MAX + NAME_MAX + 2], above[PATH_MAX];
 	int result = -ENAMETOOLONG;
 
 	if (!file) {
-		unsetenv(STATS_ENV); /* an outer run's file is not ours to write */
+		unsetenv(env); /* an outer run's file is not ours to write */
 		return;
 	}
 	const char *slash = strrchr(file, '/');
@@ -256,19 +265,38 @@ static void set_stats(const char *file)
 		result = check_writable(path, folder);
 	}
 	if (result)
-		cmd_die(FAILED, "cannot write statistics to '%s': %s", file,
+		cmd_die(FAILED, "cannot write %s to '%s': %s", what, file,
 			strerror(-result));
-	set_env(STATS_ENV, path);
+	set_env(env, path);
+}
+
+/* The process that finds it empty is the one that records: what we become. */
+static void empty_trace(void)
+{
+	const char *path = getenv(TRACE_ENV);
+	int fd;
+
+	if (!path || strstr(path, "%p"))
+		return;
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		cmd_die(FAILED, "cannot write a trace to '%s': %s", path, strerror(errno));
+	close(fd);
 }
 
 static void set_environment(const struct run *run, const struct em_config *cfg)
 {
 	char text[16384];
+	struct stat st;
 
 	if (em_config_dump(cfg, text, sizeof(text)) < 0)
 		cmd_die(FAILED, "the policy is too long to be handed on; shorten its paths");
 	set_env(EM_CONFIG_ENV, text);
-	set_stats(run->stats);
+	set_output(STATS_ENV, "statistics", run->stats);
+	set_output(TRACE_ENV, "a trace", run->trace);
+	if (run->trace && stat(run->trace, &st) == 0 && !S_ISREG(st.st_mode))
+		cmd_die(FAILED, "cannot write a trace to '%s': it is no ordinary file",
+			run->trace);
 	set_preload();
 }
 
@@ -300,10 +328,22 @@ static void print_export(const char *name)
 	putchar('\n');
 }
 
+/* As empty_trace(), by the shell. */
+static void print_emptying(const char *path)
+{
+	if (!path || strstr(path, "%p"))
+		return;
+	fputs(": >", stdout);
+	print_quoted(path);
+	putchar('\n');
+}
+
 static void print_run(char **command)
 {
 	print_export(EM_CONFIG_ENV);
 	print_export(STATS_ENV);
+	print_export(TRACE_ENV);
+	print_emptying(getenv(TRACE_ENV));
 	print_export("LD_PRELOAD");
 	fputs("exec", stdout);
 	for (; *command; command++) {
@@ -368,9 +408,11 @@ int main(int argc, char **argv)
 	set_environment(&run, &cfg);
 	if (run.verbose)
 		tell(&run, &cfg);
-	if (run.dry_run)
+	if (run.dry_run) {
 		print_run(run.command);
-	else
-		become(run.command);
+		return 0;
+	}
+	empty_trace();
+	become(run.command);
 	return 0;
 }

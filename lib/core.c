@@ -18,6 +18,7 @@
 #include "store.h"
 #include "sys.h"
 #include "thread.h"
+#include "trace.h"
 #include "worker.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -198,6 +199,7 @@ static void start(const struct em_core_hooks *hooks, const char *text)
 		return;
 	}
 	describe(text);
+	em_trace_start(getenv(EM_TRACE_ENV));
 	em_sys_keep_spares();
 	atomic_store(&core.state, 2);
 	hooks->started();
@@ -280,6 +282,7 @@ void em_core_report(void)
 	static struct em_report report;
 	static char text[16384], path[EM_CONFIG_PATH_MAX + 16];
 
+	em_trace_end();
 	if (!em_core_active() || !report_path(path, sizeof(path)) ||
 	    atomic_exchange(&core.reported, true))
 		return;

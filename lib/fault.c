@@ -14,6 +14,7 @@
 #include "store.h"
 #include "sys.h"
 #include "thread.h"
+#include "trace.h"
 #include <errno.h>
 #include <string.h>
 
@@ -746,6 +747,7 @@ static enum em_fault_outcome resolve(uintptr_t addr, bool write, bool protection
 	uint64_t start = em_sys_now_ns();
 	uint64_t page = em_page_of(addr);
 	enum em_fault_kind kind = EM_FAULT_SOFT;
+	enum em_trace_kind how = EM_TRACE_SOFT;
 	enum em_fault_outcome outcome = EM_FAULT_DONE;
 	bool again = true;
 
@@ -755,16 +757,19 @@ static enum em_fault_outcome resolve(uintptr_t addr, bool write, bool protection
 		switch (EM_WORD_STATE(w)) {
 		case EM_PAGE_UNTOUCHED:
 			kind = EM_FAULT_FIRST;
+			how = EM_TRACE_FIRST;
 			outcome = load(page, w, write, by);
 			break;
 		case EM_PAGE_STORED:
 			kind = EM_FAULT_MAJOR;
+			how = EM_TRACE_MAJOR;
 			outcome = load(page, w, write, by);
 			break;
 		case EM_PAGE_STANDBY:
 			outcome = load(page, w, write, by);
 			break;
 		case EM_PAGE_RESIDENT:
+			how = write && protection ? EM_TRACE_CLEAN : EM_TRACE_RACED;
 			outcome = write && protection ? make_dirty(page, w, by)
 						      : look_closer(page, w, by);
 			break;
@@ -777,8 +782,10 @@ static enum em_fault_outcome resolve(uintptr_t addr, bool write, bool protection
 			again = true;
 		}
 	}
-	if (outcome != EM_FAULT_LATER)
+	if (outcome != EM_FAULT_LATER) {
 		em_stats_fault(kind, em_sys_now_ns() - start);
+		em_trace_fault(by->self, by->client, page, how, write, start);
+	}
 	return outcome;
 }
 

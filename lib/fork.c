@@ -15,6 +15,7 @@
 #include "store.h"
 #include "sys.h"
 #include "thread.h"
+#include "trace.h"
 #include "watch.h"
 #include "window.h"
 #include "worker.h"
@@ -305,6 +306,7 @@ void em_fork_child(void)
 	em_stats_forked();
 	introduce();
 	em_threads_forked();
+	em_trace_forked();
 	em_fault_forked();
 	em_sys_uffd_close();
 	em_worker_forked();

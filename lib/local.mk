@@ -64,6 +64,7 @@ extmem_core_sources = \
 	lib/stores/file.c lib/stores/stores.h \
 	lib/sys.h \
 	lib/thread.c lib/thread.h \
+	lib/trace.c lib/trace.h lib/trace-format.h \
 	lib/util.h \
 	lib/watch.c lib/watch.h \
 	lib/window.c lib/window.h \
@@ -137,6 +138,7 @@ extmem_handler_objects = \
 	lib/.libs/libextmem_la-store.o \
 	lib/.libs/libextmem_la-sys.o \
 	lib/.libs/libextmem_la-thread.o \
+	lib/.libs/libextmem_la-trace.o \
 	lib/.libs/libextmem_la-watch.o \
 	lib/policies/.libs/libextmem_la-2q.o \
 	lib/policies/.libs/libextmem_la-car.o \

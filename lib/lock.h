@@ -12,6 +12,7 @@
  *   RECLAIM  the reclaim engine: cluster buffers, slots handed out, the ring
  *   MAP      what is mapped where: regions, claims on pages; one at a time
  *   POLICY   the lists of the eviction policy
+ *   TRACE    a thread's buffer of recorded faults; one at a time
  */
 #ifndef EM_LOCK_H
 #define EM_LOCK_H
@@ -22,6 +23,7 @@ enum em_lock_rank {
 	EM_LOCK_RECLAIM = 1,
 	EM_LOCK_MAP,
 	EM_LOCK_POLICY,
+	EM_LOCK_TRACE,
 };
 
 struct em_lock {

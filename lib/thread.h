@@ -43,6 +43,8 @@ struct em_stream {
 	int8_t step;           /* +1 upwards, -1 downwards, 0 not known yet */
 };
 
+struct em_trace_buffer;
+
 struct em_thread {
 	_Atomic pid_t tid;          /* 0: free. Claimed by CAS */
 	_Atomic uint32_t in_fault;  /* written by the thread, read by fork */
@@ -54,6 +56,8 @@ struct em_thread {
 	struct em_stream streams[EM_STREAMS];
 	uint32_t fault_clock;
 	_Alignas(8) unsigned char guess[EM_GUESS_BYTES]; /* the prefetcher's (prefetch.h) */
+	/* Its last faults (trace.h); NULL until there is one to record. */
+	_Atomic(struct em_trace_buffer *) trace;
 	uint64_t last_stale;        /* page of the last fault on a resident page */
 	uint32_t stale_count;
 

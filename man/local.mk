@@ -3,4 +3,4 @@
 
 dist_man_MANS += man/extmem.1 man/extmem-run.1 man/extmem-stat.1 \
 	man/extmem-policy.1 man/extmem-dump.1 man/extmem-policy.5 \
-	man/libextmem.3 man/extmem.7
+	man/extmem-trace.5 man/libextmem.3 man/extmem.7

@@ -21,6 +21,7 @@
 #include "region.h"
 #include "stats.h"
 #include "thread.h"
+#include "trace.h"
 #include "window.h"
 #include <fcntl.h>
 #include <limits.h>
@@ -306,8 +307,10 @@ static long held_call(const struct em_call *c, long nr, const long args[6])
 		hold_argument(frame, &c->rules[i], nr, args);
 	/* After vfork this is the parent's record, and exec does not come back
 	 * to clean it; process.c tries again should a string have left. */
-	if (nr == SYS_execve || nr == SYS_execveat)
+	if (nr == SYS_execve || nr == SYS_execveat) {
 		em_hazard_drop(mark);
+		em_trace_flush();
+	}
 	ret = em_arch_call(nr, args);
 	em_hazard_drop(mark);
 	return ret;

@@ -14,6 +14,7 @@
 #include "knobs.h"
 #include "net_calls.h"
 #include "sys.h"
+#include "trace.h"
 #include "window.h"
 #include "worker.h"
 #include <alloca.h>
@@ -231,6 +232,7 @@ static int exec_with(exec_function *real, const char *path, char *const argv[],
 	do {
 		if (em_core_active())
 			need_program(path, argv, envp);
+		em_trace_flush();
 		ret = real(path, argv, envp);
 	} while (errno == EFAULT && em_core_active() && ++tries < EM_EXEC_TRIES);
 	return ret;

@@ -758,3 +758,44 @@ kept() {
 	[ "$(tr -d '[:space:]' <<<"$output")" = "Seccomp_filters:1" ] || fail_with "$output"
 	grep -q '"syscall_net": "on"' "$scratch/s.json"
 }
+
+@test "--trace records what the process becomes, and no other of its tree" {
+	need_paging
+	extmem run --swap "$scratch" --trace "$scratch/t" -- \
+		/bin/bash -c 'a=({1..30000}); /bin/true; (exit 0) & wait; exec /bin/true'
+	expect_status 0
+	[ "$(head -c 8 "$scratch/t")" = EMTRACE ]
+	[ "$(grep -ac EMTRACE "$scratch/t")" -eq 2 ]
+	[ "$(grep -ac EMBLOCK "$scratch/t")" -ge 1 ]
+	extmem run --swap "$scratch" --trace "$scratch/t" -- /bin/true
+	expect_status 0
+	[ "$(grep -ac EMTRACE "$scratch/t")" -eq 1 ]
+}
+
+@test "with %p in --trace every process of the tree has a file" {
+	need_paging
+	echo stale >"$scratch/t.$$"
+	extmem run --swap "$scratch" --trace "$scratch/t.%p" -- \
+		/bin/bash -c '/bin/true; (exit 0) & wait; echo $$; exec /bin/true'
+	expect_status 0
+	rm "$scratch/t.$$"
+	[ "$(grep -al EMTRACE "$scratch"/t.* | wc -l)" -eq 3 ]
+	[ "$(grep -ac EMTRACE "$scratch/t.$output")" -eq 2 ]
+}
+
+@test "a trace that cannot be written is refused, or ends" {
+	need_paging
+	refused 125 "'/no/such/t'" --swap "$scratch" --trace /no/such/t true
+	refused 125 "no ordinary file" --swap "$scratch" --trace /dev/null true
+	extmem run --dry-run --swap "$scratch" --trace "$scratch/t" true
+	[ ! -e "$scratch/t" ]
+	expect_output "export EXTMEM_TRACE='$scratch/t'"
+	expect_output ": >'$scratch/t'"
+	extmem run --swap "$scratch" --trace "$scratch/t" -- /bin/bash -c \
+		'ulimit -f 1; for i in {1..300000}; do a[i]=$i; done; echo ${#a[@]}'
+	expect_status 0
+	[ "$output" = 300000 ]
+	[[ $stderr == *"cannot write the trace '$scratch/t': a file may not be larger"* ]] ||
+		fail_with "no word of it"
+	[ "$(wc -c <"$scratch/t")" -le 1024 ]
+}
