@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * extmem dump: regions and pages of a managed process, read from the page
- * table that it shares, or from its core dump. Never stops or slows it, so what is shown is a
+ * table that it shares, or from its core dump; or a recorded trace. Never stops or slows it, so what is shown is a
  * moment's view: each page's state is true, neighbours may be a moment apart.
  */
 #include "common.h"
+#include "dump_trace.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -19,7 +20,7 @@
 /* Regions change while mmap runs; a millisecond's pause between tries. */
 #define TRIES 200
 
-enum { KEY_CORE = 'c', KEY_REGION = 'r', KEY_JSON = 'j' };
+enum { KEY_CORE = 'c', KEY_REGION = 'r', KEY_JSON = 'j', KEY_FORMAT = 'f' };
 
 static const char *const state_names[EM_PAGE_STATES] = {
 	[EM_PAGE_UNTOUCHED] = "untouched",
@@ -34,7 +35,8 @@ static const char *const state_names[EM_PAGE_STATES] = {
 };
 
 struct options_given {
-	const char *what; /* "regions" or "pages" */
+	const char *what; /* "regions", "pages" or "trace" */
+	const char *trace, *format;
 	pid_t pid;
 	const char *core; /* file, instead of a process */
 	bool one_region;
@@ -58,16 +60,20 @@ static const struct argp_option options[] = {
 	{ "region", KEY_REGION, "ADDR", 0,
 	  "Only the region that holds this address (0x7f0000001000)", 0 },
 	{ "json", KEY_JSON, NULL, 0, "One JSON object a line", 0 },
+	{ "format", KEY_FORMAT, "FORMAT", 0,
+	  "Of a trace: txt, csv (which other cache simulators read) or json", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
 static const char doc[] =
-	"Show the managed regions of a process, or the state of each run of pages.\v"
+	"Show the managed regions of a process, the state of each run of pages, or "
+	"recorded faults.\v"
 	"EXAMPLES\n"
 	"  extmem dump regions 4711\n"
 	"  extmem dump pages 4711 --region 0x200000400000\n"
 	"  extmem dump pages --core core.4711\n"
 	"  extmem dump pages 4711 --json | jq 'select(.state == \"stored\")'\n"
+	"  extmem dump trace faults --format csv > faults.csv\n"
 	"\n"
 	"Exit status: 0, 1 when the process cannot be shown, 2 for wrong usage. "
 	"See extmem-dump(1).";
@@ -83,6 +89,23 @@ static uint64_t parse_address(const char *text)
 	return address;
 }
 
+static bool is_trace(const struct options_given *given)
+{
+	return given->what && !strcmp(given->what, "trace");
+}
+
+static void check_trace(struct options_given *given, struct argp_state *state)
+{
+	if (!given->trace)
+		argp_error(state, "no trace given");
+	if (given->core || given->one_region)
+		argp_error(state, "a trace has no --core and no --region");
+	if (!given->format)
+		given->format = given->json ? "json" : "txt";
+	else if (given->json)
+		argp_error(state, "both --json and --format");
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options_given *given = state->input;
@@ -95,21 +118,34 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_CORE:
 		given->core = arg;
 		break;
+	case KEY_FORMAT:
+		given->format = arg;
+		break;
 	case KEY_JSON:
 		given->json = true;
 		break;
 	case ARGP_KEY_ARG:
 		if (state->arg_num == 0)
 			given->what = arg;
+		else if (is_trace(given) && state->arg_num == 1)
+			given->trace = arg;
+		else if (is_trace(given))
+			argp_error(state, "one trace at a time");
 		else if (state->arg_num == 1)
 			given->pid = cmd_parse_pid(arg);
 		else
 			argp_error(state, "one process at a time");
 		break;
 	case ARGP_KEY_END:
+		if (is_trace(given)) {
+			check_trace(given, state);
+			break;
+		}
 		if (!given->what || (strcmp(given->what, "regions") &&
 				     strcmp(given->what, "pages")))
-			argp_error(state, "say what: regions or pages");
+			argp_error(state, "say what: regions, pages or trace");
+		if (given->format)
+			argp_error(state, "--format is for a trace; regions and pages have --json");
 		if (!given->pid && !given->core)
 			argp_error(state, "no process given");
 		if (given->pid && given->core)
@@ -440,13 +476,20 @@ static void dump(const struct options_given *given, const struct cmd_table *t,
 			(int)given->pid, given->address, (int)given->pid);
 }
 
+static int finish(void)
+{
+	if (fflush(stdout) || ferror(stdout))
+		cmd_die(1, "cannot write: %s", strerror(errno));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static char name[] = "extmem dump";
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
-		.args_doc = "regions PID\npages PID\nregions --core FILE\npages --core FILE",
+		.args_doc = "regions PID\npages PID\nregions --core FILE\npages --core FILE\ntrace FILE",
 		.doc = doc,
 	};
 	struct options_given given = { 0 };
@@ -458,6 +501,10 @@ int main(int argc, char **argv)
 	argv[0] = name;
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, &given);
+	if (given.trace) {
+		cmd_dump_trace(given.trace, given.format);
+		return finish();
+	}
 	if (given.core ? cmd_table_open_core(&table, given.core, err, sizeof(err))
 		       : cmd_table_open(&table, given.pid, err, sizeof(err)))
 		cmd_die(1, "%s", err);
@@ -465,7 +512,5 @@ int main(int argc, char **argv)
 	dump(&given, &table, &regions);
 	free(regions.list);
 	cmd_table_close(&table);
-	if (fflush(stdout) || ferror(stdout))
-		cmd_die(1, "cannot write: %s", strerror(errno));
-	return 0;
+	return finish();
 }

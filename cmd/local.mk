@@ -36,15 +36,18 @@ cmd_extmem_stat_CFLAGS = $(cmd_cflags)
 cmd_extmem_stat_LDFLAGS = $(cmd_ldflags)
 cmd_extmem_stat_LDADD = $(cmd_ldadd)
 
+cmd_recording = cmd/recording.c cmd/recording.h lib/trace-format.h
 cmd_extmem_policy_SOURCES = cmd/policy.c cmd/policy_simulate.c \
 	cmd/policy_simulate.h cmd/simulate.c cmd/simulate.h cmd/trace.c cmd/trace.h \
+	$(cmd_recording) \
 	$(cmd_common)
 cmd_extmem_policy_CPPFLAGS = $(cmd_cppflags)
 cmd_extmem_policy_CFLAGS = $(cmd_cflags)
 cmd_extmem_policy_LDFLAGS = $(cmd_ldflags)
 cmd_extmem_policy_LDADD = $(cmd_ldadd) -lm
 
-cmd_extmem_dump_SOURCES = cmd/dump.c $(cmd_common)
+cmd_extmem_dump_SOURCES = cmd/dump.c cmd/dump_trace.c cmd/dump_trace.h $(cmd_recording) \
+	$(cmd_common)
 cmd_extmem_dump_CPPFLAGS = $(cmd_cppflags)
 cmd_extmem_dump_CFLAGS = $(cmd_cflags)
 cmd_extmem_dump_LDFLAGS = $(cmd_ldflags)

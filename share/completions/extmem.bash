@@ -115,7 +115,9 @@ _extmem_verb() {
 	elif [[ $verb = stat ]]; then
 		_extmem_reply "$word" "$(_extmem_pids)"
 	elif [[ $verb = dump && $COMP_CWORD = 2 ]]; then
-		_extmem_reply "$word" regions pages
+		_extmem_reply "$word" regions pages trace
+	elif [[ $verb = dump && ${COMP_WORDS[2]} = trace ]]; then
+		_extmem_files -f "$word"
 	elif [[ $verb = dump ]]; then
 		_extmem_reply "$word" "$(_extmem_pids)"
 	elif [[ $verb = policy && $COMP_CWORD = 2 ]]; then
