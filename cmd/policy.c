@@ -94,6 +94,22 @@ static void json_string(const char *text)
 	putchar('"');
 }
 
+/* {"active": 50} of "active=50". */
+static void json_params(const char *value)
+{
+	putchar('{');
+	for (const char *p = value; *p; p++) {
+		size_t name = strcspn(p, "="), number = strcspn(p + name, " ");
+
+		printf("%s\"%.*s\": %.*s", p == value ? "" : ", ", (int)name, p,
+		       (int)number - 1, p + name + 1);
+		p += name + number;
+		if (!*p)
+			break;
+	}
+	putchar('}');
+}
+
 /* "key": value; sizes stay in the words of a policy file. */
 static void json_value(const struct em_config *cfg, const struct em_option *o,
 		       const char *full)
@@ -103,65 +119,92 @@ static void json_value(const struct em_config *cfg, const struct em_option *o,
 	em_config_get(cfg, full, value, sizeof(value));
 	json_string(strrchr(full, '.') + 1);
 	fputs(": ", stdout);
-	if (o->type == EM_OPT_BOOL)
+	if (o->type == EM_OPT_PARAMS)
+		json_params(value);
+	else if (o->type == EM_OPT_BOOL || o->type == EM_OPT_INT)
 		fputs(value, stdout);
 	else
 		json_string(value);
 }
 
-static bool is_tier_option(const struct em_option *o)
+/* Something whose options are printed: the whole, an item of a list, a part of it. */
+struct place {
+	const struct em_config_list *list; /* NULL: the whole */
+	unsigned int index;
+	const char *key;                   /* an option of that part, or NULL */
+	size_t within;                     /* so many bytes of its key: "match." */
+};
+
+/* The part of an option's key that begins in the place; NULL: it is not there. */
+static const char *rest_of(const struct em_option *o, const struct place *p)
 {
-	return !strncmp(o->key, "tiers[].", 8);
+	size_t skip = p->within ? p->within : p->list ? strlen(p->list->prefix) : 0;
+
+	return em_config_list_of(o) == p->list &&
+	       (!p->within || !strncmp(o->key, p->key, p->within)) ? o->key + skip : NULL;
 }
 
-static void json_sections(const struct em_config *cfg)
+static void json_place(const struct em_config *cfg, const struct place *p,
+		       const char *separator);
+
+static void json_option(const struct em_config *cfg, const struct em_option *o,
+			const struct place *p, const char *rest)
 {
-	const char *section = "";
-	size_t len = 0;
+	char full[160];
+	size_t word = strcspn(rest, ".");
+	struct place inner = *p;
 
-	for (const struct em_option *o = em_options; o->key; o++) {
-		if (is_tier_option(o))
-			continue;
-		if (len && !strncmp(o->key, section, len + 1)) {
-			fputs(", ", stdout);
-		} else {
-			fputs(len ? "},\n" : "", stdout);
-			section = o->key;
-			len = strcspn(section, ".");
-			printf("  \"%.*s\": {", (int)len, section);
-		}
-		json_value(cfg, o, o->key);
-	}
-	fputs("},\n", stdout);
-}
-
-static void json_tier(const struct em_config *cfg, unsigned int index)
-{
-	const char *comma = "";
-	char full[64];
-
-	fputs("{", stdout);
-	for (const struct em_option *o = em_options; o->key; o++) {
-		if (!is_tier_option(o))
-			continue;
-		fputs(comma, stdout);
-		comma = ", ";
-		snprintf(full, sizeof(full), "tiers[%u].%s", index, o->key + 8);
+	if (!rest[word]) {
+		snprintf(full, sizeof(full), "%s", o->key);
+		if (p->list)
+			snprintf(full, sizeof(full), "%.*s[%u].%s",
+				 (int)strcspn(p->list->prefix, "["), p->list->prefix,
+				 p->index, o->key + strlen(p->list->prefix));
 		json_value(cfg, o, full);
+		return;
 	}
-	fputs("}", stdout);
+	inner.key = o->key;
+	inner.within = (size_t)(rest - o->key) + word + 1;
+	printf("\"%.*s\": {", (int)word, rest);
+	json_place(cfg, &inner, ", ");
+	putchar('}');
+}
+
+static void json_place(const struct em_config *cfg, const struct place *p,
+		       const char *separator)
+{
+	const char *last = NULL;
+
+	for (const struct em_option *o = em_options; o->key; o++) {
+		const char *rest = rest_of(o, p);
+		size_t word = rest ? strcspn(rest, ".") : 0;
+
+		if (!rest || (last && rest[word] && !strncmp(last, rest, word + 1)))
+			continue; /* of the part that was printed just now */
+		fputs(last ? separator : "", stdout);
+		json_option(cfg, o, p, rest);
+		last = rest;
+	}
+}
+
+static void json_list(const struct em_config *cfg, const struct em_config_list *list)
+{
+	printf(",\n  \"%.*s\": [", (int)strcspn(list->prefix, "["), list->prefix);
+	for (unsigned int i = 0; i < em_config_count(cfg, list); i++) {
+		fputs(i ? ", {" : "{", stdout);
+		json_place(cfg, &(struct place){ .list = list, .index = i }, ", ");
+		putchar('}');
+	}
+	putchar(']');
 }
 
 static void json_policy(const struct em_config *cfg)
 {
-	fputs("{\n  \"version\": 1,\n", stdout);
-	json_sections(cfg);
-	fputs("  \"tiers\": [", stdout);
-	for (unsigned int i = 0; i < cfg->tier_count; i++) {
-		fputs(i ? ", " : "", stdout);
-		json_tier(cfg, i);
-	}
-	fputs("]\n}\n", stdout);
+	fputs("{\n  \"version\": 1,\n  ", stdout);
+	json_place(cfg, &(struct place){ .list = NULL }, ",\n  ");
+	for (const struct em_config_list *l = em_config_lists; l->prefix; l++)
+		json_list(cfg, l);
+	fputs("\n}\n", stdout);
 }
 
 /* ---- list ------------------------------------------------------------ */

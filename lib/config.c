@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The table of options, and everything that walks it.
+ * Everything that walks the table of options.
  *
  * The preloaded library runs this before the program has a heap, perhaps in
  * the first call to malloc itself. So nothing here allocates, and of libc only
  * string functions and snprintf with integers and strings are used.
  */
 #include "config.h"
+#include "policies/policies.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -14,178 +15,16 @@
 #include <string.h>
 
 #define KIB (UINT64_C(1) << 10)
-#define MIB (UINT64_C(1) << 20)
-#define GIB (UINT64_C(1) << 30)
 #define PAGE_BYTES (4 * KIB)
 
-#define TIERS "tiers[]."
 #define KEY_MAX 64
-
-#define IN_CONFIG(field) offsetof(struct em_config, field)
-#define IN_TIER(field) offsetof(struct em_tier_config, field)
-
-const struct em_option em_options[] = {
-	{
-		.key = "limits.memory",
-		.type = EM_OPT_SIZE,
-		.flags = EM_OPT_PERCENT | EM_OPT_AUTO_OK,
-		.offset = IN_CONFIG(limit),
-		.def = "auto",
-		.min = 8 * MIB,
-		.min_permille = 1,
-		.max_permille = 1000,
-		.help = "memory that the program's managed pages may fill",
-	},
-	{
-		.key = "limits.on_full",
-		.type = EM_OPT_ENUM,
-		.offset = IN_CONFIG(on_full),
-		.def = "grow",
-		.choices = "grow|abort",
-		.help = "what to do when every tier is full",
-	},
-	{
-		.key = "watermarks.low",
-		.type = EM_OPT_SIZE,
-		.flags = EM_OPT_PERCENT,
-		.offset = IN_CONFIG(low),
-		.def = "2%",
-		.min = PAGE_BYTES,
-		.min_permille = 1,
-		.max_permille = 500,
-		.help = "free memory below the limit at which reclaim starts",
-	},
-	{
-		.key = "watermarks.high",
-		.type = EM_OPT_SIZE,
-		.flags = EM_OPT_PERCENT,
-		.offset = IN_CONFIG(high),
-		.def = "6%",
-		.min = PAGE_BYTES,
-		.min_permille = 1,
-		.max_permille = 500,
-		.help = "free memory below the limit at which reclaim stops",
-	},
-	{
-		.key = "manage.min_size",
-		.type = EM_OPT_BYTES,
-		.flags = EM_OPT_PAGES,
-		.offset = IN_CONFIG(min_size_bytes),
-		.def = "64K",
-		.min = PAGE_BYTES,
-		.max = GIB,
-		.help = "smaller mappings are left to the kernel",
-	},
-	{
-		.key = "manage.heap",
-		.type = EM_OPT_BOOL,
-		.offset = IN_CONFIG(heap),
-		.def = "true",
-		.help = "whether memory from malloc is managed",
-	},
-	{
-		.key = "eviction.algorithm",
-		.type = EM_OPT_NAME,
-		.offset = IN_CONFIG(algorithm),
-		.def = "lru",
-		.choices = "fifo|clock|lru|2q|car|s3fifo|sieve|clock2q+|lirs|mru|random|"
-			   "hyperbolic",
-		.help = "how pages to evict are chosen",
-	},
-	{
-		.key = "eviction.way_out",
-		.type = EM_OPT_ENUM,
-		.offset = IN_CONFIG(way_out),
-		.def = "auto",
-		.choices = "auto|copy|move",
-		.help = "how pages leave: copied and dropped, or moved",
-	},
-	{
-		.key = "eviction.granule",
-		.type = EM_OPT_BYTES,
-		.flags = EM_OPT_POW2,
-		.offset = IN_CONFIG(granule_bytes),
-		.def = "128K",
-		.min = PAGE_BYTES,
-		.max = 256 * KIB,
-		.help = "run of neighbouring pages that is evicted as one",
-	},
-	{
-		.key = "eviction.standby",
-		.type = EM_OPT_SIZE,
-		.flags = EM_OPT_PERCENT,
-		.offset = IN_CONFIG(standby),
-		.def = "6%",
-		.min = PAGE_BYTES,
-		.min_permille = 10,
-		.max_permille = 500,
-		.help = "part of the limit for pages that left but can come back",
-	},
-	{
-		.key = "prefetch.algorithm",
-		.type = EM_OPT_NAME,
-		.offset = IN_CONFIG(prefetcher),
-		.def = "stride",
-		.choices = "none|readahead|stride|leap|markov",
-		.help = "what is read before it is touched",
-	},
-	{
-		.key = "prefetch.readahead",
-		.type = EM_OPT_BYTES,
-		.flags = EM_OPT_POW2 | EM_OPT_ZERO_OK,
-		.offset = IN_CONFIG(readahead_bytes),
-		.def = "256K",
-		.min = PAGE_BYTES,
-		.max = 256 * KIB,
-		.help = "most that one sequential major fault reads; 0 is off",
-	},
-	{
-		.key = "faults.delivery",
-		.type = EM_OPT_ENUM,
-		.offset = IN_CONFIG(delivery),
-		.def = "auto",
-		.choices = "auto|signal|thread",
-		.help = "how faults reach the library",
-	},
-	{
-		.key = "faults.syscall_net",
-		.type = EM_OPT_ENUM,
-		.offset = IN_CONFIG(syscall_net),
-		.def = "auto",
-		.choices = "auto|on|off",
-		.help = "whether system calls inside libc are watched",
-	},
-	{
-		.key = TIERS "type",
-		.type = EM_OPT_NAME,
-		.offset = IN_TIER(type),
-		.def = "file",
-		.choices = "file",
-		.help = "kind of store",
-	},
-	{
-		.key = TIERS "path",
-		.type = EM_OPT_PATH,
-		.offset = IN_TIER(path),
-		.def = "/var/tmp",
-		.help = "folder to keep evicted pages in, or a file in it",
-	},
-	{
-		.key = TIERS "max",
-		.type = EM_OPT_BYTES,
-		.flags = EM_OPT_ZERO_OK,
-		.offset = IN_TIER(max_bytes),
-		.def = "0",
-		.min = MIB,
-		.help = "most that the tier holds; 0 is all that is free there",
-	},
-	{ .key = NULL },
-};
 
 /* One option as it stands in one configuration. */
 struct slot {
 	const struct em_option *opt;
-	int tier; /* -1 outside the list of tiers */
+	const struct em_config_list *list; /* NULL outside of lists */
+	unsigned int index;                /* in it */
+	const char *param;                 /* the rest of eviction.params.NAME, or NULL */
 };
 
 /* ---- messages -------------------------------------------------------- */
@@ -567,6 +406,145 @@ static int set_choice(const struct em_option *o, void *field, const char *value,
 	return 0;
 }
 
+static int set_text(const struct em_option *o, char *text, const char *value,
+		    char *err, size_t err_bytes)
+{
+	char word[EM_SHOWN_MAX];
+
+	if (!*value || strlen(value) >= EM_CONFIG_TEXT_MAX || strchr(value, '\n'))
+		return refuse(-EINVAL, err, err_bytes,
+			      "'%s' is '%s': expected a pattern such as 'graph*', shorter than %d bytes",
+			      o->key, em_shown(value, word), EM_CONFIG_TEXT_MAX);
+	memset(text, 0, EM_CONFIG_TEXT_MAX);
+	memcpy(text, value, strlen(value));
+	return 0;
+}
+
+/* A whole number, to its end; false when it is none. */
+static bool parse_int(const char *text, int64_t *n)
+{
+	bool minus = *text == '-';
+	uint64_t value = 0;
+
+	text += minus || *text == '+';
+	if (!*text)
+		return false;
+	for (; *text >= '0' && *text <= '9'; text++)
+		if (value > (uint64_t)INT64_MAX / 10 - 1)
+			return false;
+		else
+			value = value * 10 + (uint64_t)(*text - '0');
+	*n = minus ? -(int64_t)value : (int64_t)value;
+	return !*text;
+}
+
+static int set_int(const struct em_option *o, int *field, const char *value,
+		   char *err, size_t err_bytes)
+{
+	char text[EM_SHOWN_MAX];
+	int64_t n;
+
+	if (!parse_int(value, &n) || n < o->low || n > o->high)
+		return refuse(-EINVAL, err, err_bytes,
+			      "'%s' is '%s': expected a whole number from %d to %d",
+			      o->key, em_shown(value, text), o->low, o->high);
+	*field = (int)n;
+	return 0;
+}
+
+/* One end of "64M..1G", of which `len` bytes are there. */
+static bool parse_end(const char *text, size_t len, uint64_t *bytes)
+{
+	char word[32];
+
+	snprintf(word, sizeof(word), "%.*s", (int)len, text);
+	return len < sizeof(word) && !em_parse_bytes(word, bytes);
+}
+
+static bool parse_range(const char *value, struct em_range_config *r)
+{
+	const char *dots = strstr(value, "..");
+
+	*r = (struct em_range_config){ 0, UINT64_MAX };
+	if (!strcmp(value, "any"))
+		return true;
+	if (!strncmp(value, ">=", 2))
+		return !em_parse_bytes(value + 2, &r->min);
+	if (!strncmp(value, "<=", 2))
+		return !em_parse_bytes(value + 2, &r->max);
+	return dots && parse_end(value, (size_t)(dots - value), &r->min) &&
+	       !em_parse_bytes(dots + 2, &r->max) && r->min <= r->max;
+}
+
+static int set_range(const struct em_option *o, struct em_range_config *field,
+		     const char *value, char *err, size_t err_bytes)
+{
+	struct em_range_config r;
+	char text[EM_SHOWN_MAX];
+
+	if (!parse_range(value, &r))
+		return refuse(-EINVAL, err, err_bytes,
+			      "'%s' is '%s': expected a range such as >=64M, <=1G or 64M..1G, or any",
+			      o->key, em_shown(value, text));
+	*field = r;
+	return 0;
+}
+
+/* One setting of an algorithm. Whether the algorithm has it is seen later. */
+static int set_param(const struct em_option *o, struct em_params *params,
+		     const char *name, const char *value, char *err, size_t err_bytes)
+{
+	char text[EM_SHOWN_MAX];
+	unsigned int i = 0;
+	int64_t n;
+
+	if (!*name || strlen(name) >= sizeof(params->list[0].name) ||
+	    strpbrk(name, "= ,\n"))
+		return refuse(-EINVAL, err, err_bytes,
+			      "'%s' has '%s': expected the name of a parameter", o->key,
+			      em_shown(name, text));
+	if (!parse_int(value, &n))
+		return refuse(-EINVAL, err, err_bytes,
+			      "'%s.%s' is '%s': expected a whole number", o->key, name,
+			      em_shown(value, text));
+	while (i < params->count && strcmp(params->list[i].name, name))
+		i++;
+	if (i == EM_CONFIG_PARAMS_MAX)
+		return refuse(-EINVAL, err, err_bytes,
+			      "too many '%s': expected at most %d", o->key,
+			      EM_CONFIG_PARAMS_MAX);
+	snprintf(params->list[i].name, sizeof(params->list[i].name), "%s", name);
+	params->list[i].value = n;
+	params->count = params->count > i ? params->count : i + 1;
+	return 0;
+}
+
+/* "active=50 ghosts=100": all of them. */
+static int set_params(const struct em_option *o, struct em_params *field,
+		      const char *value, char *err, size_t err_bytes)
+{
+	struct em_params params = { 0 };
+	char word[64], *equals;
+	int rc = 0;
+
+	while (*(value += strspn(value, " ")) && !rc) {
+		size_t len = strcspn(value, " ");
+
+		snprintf(word, sizeof(word), "%.*s", (int)len, value);
+		value += len;
+		equals = strchr(word, '=');
+		if (!equals || len >= sizeof(word))
+			return refuse(-EINVAL, err, err_bytes,
+				      "'%s' has '%s': expected NAME=NUMBER", o->key,
+				      word);
+		*equals = '\0';
+		rc = set_param(o, &params, word, equals + 1, err, err_bytes);
+	}
+	if (!rc)
+		*field = params;
+	return rc;
+}
+
 static int set_field(const struct em_option *o, void *field, const char *value,
 		     char *err, size_t err_bytes)
 {
@@ -582,6 +560,14 @@ static int set_field(const struct em_option *o, void *field, const char *value,
 		return set_choice(o, field, value, err, err_bytes);
 	case EM_OPT_PATH:
 		return set_path(o, field, value, err, err_bytes);
+	case EM_OPT_TEXT:
+		return set_text(o, field, value, err, err_bytes);
+	case EM_OPT_INT:
+		return set_int(o, field, value, err, err_bytes);
+	case EM_OPT_RANGE:
+		return set_range(o, field, value, err, err_bytes);
+	case EM_OPT_PARAMS:
+		return set_params(o, field, value, err, err_bytes);
 	}
 	return -EINVAL;
 }
@@ -593,6 +579,32 @@ static int get_size(const struct em_size *size, char *out, size_t out_bytes)
 	if (size->kind == EM_SIZE_PERMILLE)
 		return format_permille(size->value, out, out_bytes);
 	return em_format_bytes(size->value, out, out_bytes);
+}
+
+static int get_range(const struct em_range_config *r, char *out, size_t out_bytes)
+{
+	char min[24], max[24];
+
+	em_format_bytes(r->min, min, sizeof(min));
+	em_format_bytes(r->max, max, sizeof(max));
+	if (r->max == UINT64_MAX)
+		return snprintf(out, out_bytes, r->min ? ">=%s" : "any", min);
+	return r->min ? snprintf(out, out_bytes, "%s..%s", min, max)
+		      : snprintf(out, out_bytes, "<=%s", max);
+}
+
+static int get_params(const struct em_params *p, char *out, size_t out_bytes)
+{
+	size_t at = 0;
+
+	if (out_bytes)
+		*out = '\0';
+	for (unsigned int i = 0; i < p->count; i++)
+		at += (size_t)snprintf(at < out_bytes ? out + at : NULL,
+				       at < out_bytes ? out_bytes - at : 0, "%s%s=%lld",
+				       i ? " " : "", p->list[i].name,
+				       (long long)p->list[i].value);
+	return (int)at;
 }
 
 static int get_field(const struct em_option *o, const void *field, char *out,
@@ -616,7 +628,14 @@ static int get_field(const struct em_option *o, const void *field, char *out,
 		return snprintf(out, out_bytes, "%.*s", (int)len, choice);
 	case EM_OPT_NAME:
 	case EM_OPT_PATH:
+	case EM_OPT_TEXT:
 		return snprintf(out, out_bytes, "%s", (const char *)field);
+	case EM_OPT_INT:
+		return snprintf(out, out_bytes, "%d", *(const int *)field);
+	case EM_OPT_RANGE:
+		return get_range(field, out, out_bytes);
+	case EM_OPT_PARAMS:
+		return get_params(field, out, out_bytes);
 	}
 	return -EINVAL;
 }
@@ -632,69 +651,121 @@ static const struct em_option *find_option(const char *key)
 	return o->key ? o : NULL;
 }
 
-static bool is_tier_option(const struct em_option *o)
+const struct em_config_list *em_config_list_of(const struct em_option *o)
 {
-	return !strncmp(o->key, TIERS, strlen(TIERS));
+	const struct em_config_list *list = em_config_lists;
+
+	while (list->prefix && strncmp(o->key, list->prefix, strlen(list->prefix)))
+		list++;
+	return list->prefix ? list : NULL;
 }
 
-/* The number in "tiers[N].", and in *rest what follows the point; or -1. */
-static int tier_index(const char *key, const char **rest)
+static unsigned int *count_of(struct em_config *cfg, const struct em_config_list *list)
 {
-	int index = 0;
+	return (unsigned int *)((char *)cfg + list->count_offset);
+}
 
-	if (strncmp(key, "tiers[", 6) || key[6] == ']')
-		return -1;
-	for (key += 6; *key >= '0' && *key <= '9'; key++)
-		if (index < EM_CONFIG_TIERS_MAX)
-			index = index * 10 + (*key - '0');
+unsigned int em_config_count(const struct em_config *cfg,
+			     const struct em_config_list *list)
+{
+	return *count_of((struct em_config *)cfg, list);
+}
+
+void em_config_clear(struct em_config *cfg, const struct em_config_list *list)
+{
+	*count_of(cfg, list) = 0;
+}
+
+/* "tiers[3].path" is item 3 of its list and "tiers[].path"; false: of none. */
+static bool split_key(const char *key, struct slot *slot, char generic[KEY_MAX])
+{
+	const struct em_config_list *list = em_config_lists;
+	size_t open = strcspn(key, "[");
+	unsigned int index = 0;
+
+	while (list->prefix && (strncmp(key, list->prefix, open + 1) ||
+				list->prefix[open] != '['))
+		list++;
+	if (!key[open] || !list->prefix || key[open + 1] == ']')
+		return false;
+	for (key += open + 1; *key >= '0' && *key <= '9'; key++)
+		if (index <= list->max)
+			index = index * 10 + (unsigned int)(*key - '0');
 	if (key[0] != ']' || key[1] != '.')
-		return -1;
-	*rest = key + 2;
-	return index;
+		return false;
+	slot->list = list;
+	slot->index = index;
+	return (size_t)snprintf(generic, KEY_MAX, "%s%s", list->prefix, key + 2) < KEY_MAX;
+}
+
+/* The option that is named, or the one whose parameter is: -ENOENT. */
+static int find_named(struct slot *slot, const char *key, const char *generic)
+{
+	char parent[KEY_MAX];
+	const char *dot = strrchr(generic, '.');
+
+	slot->opt = find_option(generic);
+	if (slot->opt || !dot)
+		return slot->opt ? 0 : -ENOENT;
+	snprintf(parent, sizeof(parent), "%.*s", (int)(dot - generic), generic);
+	slot->opt = find_option(parent);
+	slot->param = strrchr(key, '.') + 1;
+	return slot->opt && slot->opt->type == EM_OPT_PARAMS ? 0 : -ENOENT;
 }
 
 static int find_slot(struct slot *slot, const char *key)
 {
 	char generic[KEY_MAX];
-	const char *rest;
+	int rc;
 
-	slot->tier = tier_index(key, &rest);
-	if (slot->tier < 0) {
-		slot->opt = find_option(key);
-		return slot->opt && !is_tier_option(slot->opt) ? 0 : -ENOENT;
-	}
-	if ((size_t)snprintf(generic, sizeof(generic), TIERS "%s", rest) >=
-	    sizeof(generic))
+	*slot = (struct slot){ .opt = NULL };
+	if (split_key(key, slot, generic))
+		return find_named(slot, key, generic);
+	if (slot->list || (size_t)snprintf(generic, sizeof(generic), "%s", key) >= sizeof(generic))
 		return -ENOENT;
-	slot->opt = find_option(generic);
-	return slot->opt ? 0 : -ENOENT;
+	rc = find_named(slot, key, generic);
+	return !rc && em_config_list_of(slot->opt) ? -ENOENT : rc;
 }
 
 static void *slot_field(const struct slot *slot, struct em_config *cfg)
 {
-	char *base = slot->tier < 0 ? (char *)cfg :
-				      (char *)&cfg->tiers[slot->tier];
+	char *base = (char *)cfg;
 
+	if (slot->list)
+		base += slot->list->offset + slot->index * slot->list->item_bytes;
 	return base + slot->opt->offset;
 }
 
-/* Defaults to the tier, or with -1 to all but the tiers. */
-static void set_defaults(struct em_config *cfg, int tier)
+/* Defaults to an item of a list, or with NULL to all that is in none. */
+static void set_defaults(struct em_config *cfg, const struct em_config_list *list,
+			 unsigned int index)
 {
-	struct slot slot = { .opt = em_options, .tier = tier };
+	struct slot slot = { .opt = em_options, .list = list, .index = index };
 
 	for (; slot.opt->key; slot.opt++)
-		if (is_tier_option(slot.opt) == (tier >= 0))
+		if (em_config_list_of(slot.opt) == list)
 			set_field(slot.opt, slot_field(&slot, cfg),
 				  slot.opt->def, NULL, 0);
+}
+
+int em_config_add(struct em_config *cfg, const struct em_config_list *list,
+		  char *err, size_t err_bytes)
+{
+	unsigned int *count = count_of(cfg, list);
+
+	if (*count >= list->max)
+		return refuse(-EINVAL, err, err_bytes,
+			      "too many '%.*s': expected at most %u",
+			      (int)strcspn(list->prefix, "["), list->prefix, list->max);
+	set_defaults(cfg, list, (*count)++);
+	return 0;
 }
 
 void em_config_init(struct em_config *cfg)
 {
 	memset(cfg, 0, sizeof(*cfg));
-	set_defaults(cfg, -1);
-	set_defaults(cfg, 0);
-	cfg->tier_count = 1;
+	set_defaults(cfg, NULL, 0);
+	em_config_add(cfg, &em_config_lists[0], NULL, 0); /* a tier there must be */
 }
 
 static int refuse_unknown(const char *key, char *err, size_t err_bytes)
@@ -707,24 +778,39 @@ static int refuse_unknown(const char *key, char *err, size_t err_bytes)
 		      em_config_nearest(key, &distance));
 }
 
-/* Sets a key of the tier after the last one, and so adds that tier. */
-static int add_tier(struct em_config *cfg, const struct slot *slot,
-		    const char *value, char *err, size_t err_bytes)
+static int set_slot(struct em_config *cfg, const struct slot *slot, const char *value,
+		    char *err, size_t err_bytes)
 {
+	void *field = slot_field(slot, cfg);
+
+	return slot->param ? set_param(slot->opt, field, slot->param, value, err, err_bytes)
+			   : set_field(slot->opt, field, value, err, err_bytes);
+}
+
+/* Sets a key of the item after the last one, and so adds that item. */
+static int set_in_new(struct em_config *cfg, const struct slot *slot,
+		      const char *value, char *err, size_t err_bytes)
+{
+	unsigned int count = em_config_count(cfg, slot->list);
+	int name_len = (int)strcspn(slot->list->prefix, "[");
 	int rc;
 
-	if (slot->tier >= EM_CONFIG_TIERS_MAX)
+	if (slot->index > count && slot->index < slot->list->max)
 		return refuse(-EINVAL, err, err_bytes,
-			      "too many 'tiers': expected at most %d",
-			      EM_CONFIG_TIERS_MAX);
-	if (slot->tier > (int)cfg->tier_count)
-		return refuse(-EINVAL, err, err_bytes,
-			      "'tiers[%d]' leaves a gap: expected tiers[%u] next",
-			      slot->tier, cfg->tier_count);
-	set_defaults(cfg, slot->tier);
-	rc = set_field(slot->opt, slot_field(slot, cfg), value, err, err_bytes);
+			      "'%.*s[%u]' leaves a gap: expected %.*s[%u] next",
+			      name_len, slot->list->prefix, slot->index, name_len,
+			      slot->list->prefix, count);
+	if (slot->index >= slot->list->max)
+		*count_of(cfg, slot->list) = slot->list->max; /* for what it says */
+	rc = em_config_add(cfg, slot->list, err, err_bytes);
 	if (!rc)
-		cfg->tier_count++;
+		rc = set_slot(cfg, slot, value, err, err_bytes);
+	if (rc) {
+		*count_of(cfg, slot->list) = count;
+		if (slot->index == count && count < slot->list->max)
+			memset((char *)cfg + slot->list->offset + count * slot->list->item_bytes,
+			       0, slot->list->item_bytes);
+	}
 	return rc;
 }
 
@@ -735,10 +821,9 @@ int em_config_set(struct em_config *cfg, const char *key, const char *value,
 
 	if (find_slot(&slot, key))
 		return refuse_unknown(key, err, err_bytes);
-	if (slot.tier >= (int)cfg->tier_count)
-		return add_tier(cfg, &slot, value, err, err_bytes);
-	return set_field(slot.opt, slot_field(&slot, cfg), value, err,
-			 err_bytes);
+	if (slot.list && slot.index >= em_config_count(cfg, slot.list))
+		return set_in_new(cfg, &slot, value, err, err_bytes);
+	return set_slot(cfg, &slot, value, err, err_bytes);
 }
 
 int em_config_get(const struct em_config *cfg, const char *key, char *out,
@@ -746,7 +831,8 @@ int em_config_get(const struct em_config *cfg, const char *key, char *out,
 {
 	struct slot slot;
 
-	if (find_slot(&slot, key) || slot.tier >= (int)cfg->tier_count)
+	if (find_slot(&slot, key) || slot.param ||
+	    (slot.list && slot.index >= em_config_count(cfg, slot.list)))
 		return -ENOENT;
 	return get_field(slot.opt, slot_field(&slot, (struct em_config *)cfg),
 			 out, out_bytes);
@@ -814,27 +900,121 @@ static int check_room(const struct em_config *cfg, char *err, size_t err_bytes)
 		      high_text, standby_text);
 }
 
+/* "active, or kin or out": the parameters of an algorithm. */
+static void list_params(const struct extmem_param *p, char *out, size_t out_bytes)
+{
+	size_t at = 0;
+
+	snprintf(out, out_bytes, "none");
+	for (size_t i = 0; p && p[i].name && at < out_bytes; i++)
+		at += (size_t)snprintf(out + at, out_bytes - at, "%s%s",
+				       !i ? "" : p[i + 1].name ? ", " : " or ", p[i].name);
+}
+
+static const struct extmem_param *find_param(const struct extmem_param *p, const char *name)
+{
+	while (p && p->name && strcmp(p->name, name))
+		p++;
+	return p && p->name ? p : NULL;
+}
+
+/* key is that of the parameters, "regions[2].eviction.params" perhaps. */
+static int check_params(const char *key, const char *algorithm,
+			const struct em_params *params, char *err, size_t err_bytes)
+{
+	const struct extmem_eviction *e = extmem_eviction_find(algorithm);
+	char list[256];
+
+	for (unsigned int i = 0; e && i < params->count; i++) {
+		const char *name = params->list[i].name;
+		const struct extmem_param *p = find_param(e->params, name);
+		long long value = params->list[i].value;
+
+		list_params(e->params, list, sizeof(list));
+		if (!p)
+			return refuse(-EINVAL, err, err_bytes,
+				      "'%s' has '%s': '%s' has no such parameter, expected %s",
+				      key, name, algorithm, list);
+		if (value < p->min || value > p->max)
+			return refuse(-EINVAL, err, err_bytes,
+				      "'%s' has '%s' as '%lld': expected a whole number from %lld to %lld",
+				      key, name, value, (long long)p->min, (long long)p->max);
+	}
+	return 0;
+}
+
+const char *em_config_algorithm(const struct em_config *cfg,
+				const struct em_region_config *r)
+{
+	return strcmp(r->algorithm, "inherit") ? r->algorithm : cfg->algorithm;
+}
+
+/* Whether a whole rule makes sense, and leaves something for the others. */
+static int check_region(const struct em_config *cfg, unsigned int i, uint64_t *promised,
+			char *err, size_t err_bytes)
+{
+	const struct em_region_config *r = &cfg->regions[i];
+	uint64_t min, max, most = share_of(limit_of(cfg), 750);
+	char key[KEY_MAX], text[32];
+
+	snprintf(key, sizeof(key), "regions[%u].eviction.params", i);
+	if (check_params(key, em_config_algorithm(cfg, r), &r->params, err, err_bytes))
+		return -EINVAL;
+	if (!in_limit(cfg, &r->min, &min) || !in_limit(cfg, &r->max, &max))
+		return 0;
+	get_size(&r->min, text, sizeof(text));
+	if (min > max)
+		return refuse(-EINVAL, err, err_bytes,
+			      "'regions[%u].min' is '%s': expected no more than 'regions[%u].max'",
+			      i, text, i);
+	*promised += min;
+	if (*promised > most)
+		return refuse(-EINVAL, err, err_bytes,
+			      "'regions[%u].min' is '%s': expected at most 75%% of 'limits.memory' for all regions together",
+			      i, text);
+	return 0;
+}
+
 int em_config_check(const struct em_config *cfg, char *err, size_t err_bytes)
 {
+	uint64_t promised = 0;
 	int rc;
 
 	if (!cfg->tier_count)
 		return refuse(-EINVAL, err, err_bytes,
 			      "'tiers' is empty: expected at least one tier");
-	rc = check_watermarks(cfg, err, err_bytes);
-	return rc ? rc : check_room(cfg, err, err_bytes);
+	if ((rc = check_watermarks(cfg, err, err_bytes)) ||
+	    (rc = check_room(cfg, err, err_bytes)) ||
+	    (rc = check_params("eviction.params", cfg->algorithm, &cfg->params, err,
+			       err_bytes)))
+		return rc;
+	for (unsigned int i = 0; i < cfg->region_count && !rc; i++)
+		rc = check_region(cfg, i, &promised, err, err_bytes);
+	return rc;
 }
 
 /* ---- as text --------------------------------------------------------- */
 
-/* The dotted key of an option, with a tier's number put in. */
+/* The dotted key of an option, with an item's number put in. */
 static void full_key(const struct slot *slot, char key[KEY_MAX])
 {
-	if (slot->tier < 0)
+	const struct em_config_list *list = slot->list;
+
+	if (!list)
 		snprintf(key, KEY_MAX, "%s", slot->opt->key);
 	else
-		snprintf(key, KEY_MAX, "tiers[%d].%s", slot->tier,
-			 slot->opt->key + strlen(TIERS));
+		snprintf(key, KEY_MAX, "%.*s[%u].%s", (int)strcspn(list->prefix, "["),
+			 list->prefix, slot->index, slot->opt->key + strlen(list->prefix));
+}
+
+/*
+ * Of regions, which have many keys, those that say something; and one that is
+ * always there, so that each region is.
+ */
+static bool is_worth_a_line(const struct slot *slot, const char *value)
+{
+	return !slot->list || slot->list != &em_config_lists[1] ||
+	       slot->opt->type == EM_OPT_INT || strcmp(value, slot->opt->def);
 }
 
 /* Appends one line at *at. */
@@ -850,6 +1030,8 @@ static int dump_slot(const struct em_config *cfg, const struct slot *slot,
 		return n;
 	if (strchr(value, '\n'))
 		return -EINVAL;
+	if (!is_worth_a_line(slot, value))
+		return 0;
 	n = snprintf(out + *at, out_bytes - *at, "%s=%s\n", key, value);
 	if ((size_t)n >= out_bytes - *at)
 		return -ENOSPC;
@@ -857,15 +1039,15 @@ static int dump_slot(const struct em_config *cfg, const struct slot *slot,
 	return 0;
 }
 
-/* The lines of one tier, or with -1 of all but the tiers. */
-static int dump_part(const struct em_config *cfg, int tier, char *out,
-		     size_t out_bytes, size_t *at)
+/* The lines of one item, or with NULL of all that is in no list. */
+static int dump_part(const struct em_config *cfg, const struct em_config_list *list,
+		     unsigned int index, char *out, size_t out_bytes, size_t *at)
 {
-	struct slot slot = { .opt = em_options, .tier = tier };
+	struct slot slot = { .opt = em_options, .list = list, .index = index };
 	int rc = 0;
 
 	for (; slot.opt->key && !rc; slot.opt++)
-		if (is_tier_option(slot.opt) == (tier >= 0))
+		if (em_config_list_of(slot.opt) == list)
 			rc = dump_slot(cfg, &slot, out, out_bytes, at);
 	return rc;
 }
@@ -873,10 +1055,11 @@ static int dump_part(const struct em_config *cfg, int tier, char *out,
 int em_config_dump(const struct em_config *cfg, char *out, size_t out_bytes)
 {
 	size_t at = 0;
-	int rc = dump_part(cfg, -1, out, out_bytes, &at);
+	int rc = dump_part(cfg, NULL, 0, out, out_bytes, &at);
 
-	for (int i = 0; i < (int)cfg->tier_count && !rc; i++)
-		rc = dump_part(cfg, i, out, out_bytes, &at);
+	for (const struct em_config_list *l = em_config_lists; l->prefix; l++)
+		for (unsigned int i = 0; i < em_config_count(cfg, l) && !rc; i++)
+			rc = dump_part(cfg, l, i, out, out_bytes, &at);
 	return rc ? rc : (int)at;
 }
 
@@ -902,11 +1085,23 @@ static int load_line(struct em_config *cfg, const char *line, size_t len,
 	return em_config_set(cfg, key, value, err, err_bytes);
 }
 
+/* A line of a list that has not been seen before empties it. */
+static void begin_list(struct em_config *cfg, const char *line, unsigned int *seen)
+{
+	for (unsigned int i = 0; em_config_lists[i].prefix; i++) {
+		size_t len = strcspn(em_config_lists[i].prefix, "[") + 1;
+
+		if (*seen & 1u << i || strncmp(line, em_config_lists[i].prefix, len))
+			continue;
+		em_config_clear(cfg, &em_config_lists[i]);
+		*seen |= 1u << i;
+	}
+}
+
 int em_config_load(struct em_config *cfg, const char *text, char *err,
 		   size_t err_bytes)
 {
-	bool tiers_seen = false;
-	unsigned int number = 1;
+	unsigned int seen = 0, number = 1;
 	size_t len, n;
 	int rc;
 
@@ -914,10 +1109,7 @@ int em_config_load(struct em_config *cfg, const char *text, char *err,
 		len = strcspn(text, "\n");
 		if (!len)
 			continue;
-		if (!tiers_seen && !strncmp(text, "tiers[", 6)) {
-			cfg->tier_count = 0;
-			tiers_seen = true;
-		}
+		begin_list(cfg, text, &seen);
 		n = (size_t)snprintf(err, err_bytes, "line %u: ", number);
 		n = n < err_bytes ? n : err_bytes;
 		rc = load_line(cfg, text, len, err ? err + n : NULL,
@@ -928,4 +1120,41 @@ int em_config_load(struct em_config *cfg, const char *text, char *err,
 	if (err_bytes)
 		*err = '\0';
 	return 0;
+}
+
+/* ---- while it runs --------------------------------------------------- */
+
+/* One option, the same in both or one that may change; else its key in err. */
+static int check_slot_live(const struct em_config *from, const struct em_config *to,
+			   const struct slot *slot, char *err, size_t err_bytes)
+{
+	char key[KEY_MAX], a[EM_CONFIG_PATH_MAX], b[EM_CONFIG_PATH_MAX], text[EM_SHOWN_MAX];
+
+	full_key(slot, key);
+	if (slot->opt->flags & EM_OPT_LIVE || em_config_get(from, key, a, sizeof(a)) < 0 ||
+	    em_config_get(to, key, b, sizeof(b)) < 0 || !strcmp(a, b))
+		return 0;
+	return refuse(-EINVAL, err, err_bytes,
+		      "'%s' is '%s' and cannot change while the program runs: leave it out, or start the program anew",
+		      key, em_shown(a, text));
+}
+
+int em_config_check_live(const struct em_config *from, const struct em_config *to,
+			 char *err, size_t err_bytes)
+{
+	struct slot slot = { .opt = em_options };
+	int rc = 0;
+
+	for (; slot.opt->key && !rc; slot.opt++) {
+		slot.list = em_config_list_of(slot.opt);
+		if (!slot.list)
+			rc = check_slot_live(from, to, &slot, err, err_bytes);
+		for (slot.index = 0; slot.list && !rc &&
+		     slot.index < em_config_count(to, slot.list); slot.index++)
+			rc = check_slot_live(from, to, &slot, err, err_bytes);
+	}
+	if (!rc && from->tier_count != to->tier_count)
+		rc = refuse(-EINVAL, err, err_bytes,
+			    "'tiers' cannot change while the program runs: leave it out, or start the program anew");
+	return rc;
 }

@@ -22,7 +22,12 @@
 #define EM_CONFIG_ENV "EXTMEM_CONFIG"
 #define EM_CONFIG_PATH_MAX 1024
 #define EM_CONFIG_NAME_MAX 32
+#define EM_CONFIG_TEXT_MAX 64
 #define EM_CONFIG_TIERS_MAX 4
+#define EM_CONFIG_REGIONS_MAX 15
+#define EM_CONFIG_PARAMS_MAX 8
+/* Most that a whole configuration takes as text. */
+#define EM_CONFIG_DUMP_MAX 16384
 
 /* A size as it was given: bytes, a share of something, or "auto". */
 enum em_size_kind { EM_SIZE_BYTES, EM_SIZE_PERMILLE, EM_SIZE_AUTO };
@@ -43,6 +48,39 @@ struct em_tier_config {
 	uint64_t max_bytes;            /* 0: as much as the file system has */
 };
 
+/* Bytes, both ends included; max is UINT64_MAX where there is no bound. */
+struct em_range_config {
+	uint64_t min, max;
+};
+
+/* Settings of an algorithm by name, as far as they are given. */
+struct em_params {
+	unsigned int count;
+	struct {
+		char name[24];
+		int64_t value;
+	} list[EM_CONFIG_PARAMS_MAX];
+};
+
+enum em_manage { EM_MANAGE_ALWAYS, EM_MANAGE_NEVER };
+
+/* A rule: which mappings it is for, and what holds for them. */
+struct em_region_config {
+	struct em_range_config size;        /* match.size */
+	char source[EM_CONFIG_NAME_MAX];    /* match.source */
+	char name[EM_CONFIG_TEXT_MAX];      /* match.name, a pattern of fnmatch(3) */
+	char caller[EM_CONFIG_TEXT_MAX];    /* match.caller, likewise */
+	char prot[EM_CONFIG_NAME_MAX];      /* match.prot */
+	char hint[EM_CONFIG_NAME_MAX];      /* match.hint */
+	enum em_manage manage;
+	int priority;
+	bool pin;
+	struct em_size min, max;
+	char algorithm[EM_CONFIG_NAME_MAX]; /* eviction.algorithm, or "inherit" */
+	struct em_params params;            /* eviction.params */
+	char prefetcher[EM_CONFIG_NAME_MAX]; /* prefetch.algorithm, or "inherit" */
+};
+
 struct em_config {
 	struct em_size limit;              /* limits.memory */
 	enum em_on_full on_full;           /* limits.on_full */
@@ -51,6 +89,7 @@ struct em_config {
 	uint64_t min_size_bytes;           /* manage.min_size */
 	bool heap;                         /* manage.heap */
 	char algorithm[EM_CONFIG_NAME_MAX]; /* eviction.algorithm */
+	struct em_params params;           /* eviction.params */
 	enum em_way_out way_out;           /* eviction.way_out */
 	uint64_t granule_bytes;            /* eviction.granule */
 	struct em_size standby;            /* eviction.standby */
@@ -60,6 +99,8 @@ struct em_config {
 	enum em_tristate syscall_net;      /* faults.syscall_net */
 	struct em_tier_config tiers[EM_CONFIG_TIERS_MAX];
 	unsigned int tier_count;
+	struct em_region_config regions[EM_CONFIG_REGIONS_MAX];
+	unsigned int region_count;
 };
 
 /* The types that a key may have. */
@@ -70,6 +111,10 @@ enum em_option_type {
 	EM_OPT_NAME,    /* char[EM_CONFIG_NAME_MAX]: one of its choices */
 	EM_OPT_ENUM,    /* int-sized enum: position in its choices */
 	EM_OPT_PATH,    /* char[EM_CONFIG_PATH_MAX] */
+	EM_OPT_TEXT,    /* char[EM_CONFIG_TEXT_MAX] */
+	EM_OPT_INT,     /* int: between low and high */
+	EM_OPT_RANGE,   /* struct em_range_config: >=64M, <=1G, 64M..1G, any */
+	EM_OPT_PARAMS,  /* struct em_params: active=50 ghosts=100; in YAML a mapping */
 };
 
 enum {
@@ -78,29 +123,68 @@ enum {
 	EM_OPT_PAGES = 4,   /* a multiple of 4K */
 	EM_OPT_POW2 = 8,    /* a power of two */
 	EM_OPT_ZERO_OK = 16, /* 0 has a meaning of its own, outside the range */
+	EM_OPT_LIVE = 32,   /* `extmem policy apply` may change it */
 };
 
 struct em_option {
-	const char *key;       /* "limits.memory"; "tiers[].path" for tiers */
+	const char *key;       /* "limits.memory"; "tiers[].path" in a list */
 	enum em_option_type type;
 	unsigned int flags;
-	size_t offset;         /* in em_config, or in em_tier_config */
+	size_t offset;         /* in em_config, or in an item of the list */
 	const char *def;       /* the default, in the words a user would write */
 	const char *choices;   /* "fifo|clock|lru", or NULL */
 	uint64_t min, max;     /* range in bytes; a max of 0 is no bound */
 	unsigned int min_permille, max_permille; /* range of a percentage */
+	int low, high;         /* range of an EM_OPT_INT */
 	const char *help;      /* one line, no full stop */
 };
 
 /* All options; ends with a NULL key. */
 extern const struct em_option em_options[];
 
+/* What there can be several of: their options' keys begin with the prefix. */
+struct em_config_list {
+	const char *prefix;    /* "tiers[]." */
+	size_t offset;         /* of the first item in em_config */
+	size_t item_bytes;
+	size_t count_offset;   /* of an unsigned int in em_config */
+	unsigned int max;
+	const char *one;       /* "tier": an item, in messages */
+};
+
+/* All lists; ends with a NULL prefix. */
+extern const struct em_config_list em_config_lists[];
+
+/* The list that an option's key belongs to, or NULL. */
+const struct em_config_list *em_config_list_of(const struct em_option *o);
+/* How many items of a list cfg has. */
+unsigned int em_config_count(const struct em_config *cfg,
+			     const struct em_config_list *list);
+/* The algorithm that a rule comes to, its own or the one for all. */
+const char *em_config_algorithm(const struct em_config *cfg,
+				const struct em_region_config *r);
+/* Empties a list. */
+void em_config_clear(struct em_config *cfg, const struct em_config_list *list);
+/*
+ * Adds an item that has defaults. -EINVAL, with a message, when there are as
+ * many as there may be.
+ */
+int em_config_add(struct em_config *cfg, const struct em_config_list *list,
+		  char *err, size_t err_bytes);
+/*
+ * Whether a change from one configuration to the other can be made while the
+ * program runs: 0, or -EINVAL with the key that cannot in the message.
+ */
+int em_config_check_live(const struct em_config *from, const struct em_config *to,
+			 char *err, size_t err_bytes);
+
 /* Fills in every default. Never allocates; as all functions here. */
 void em_config_init(struct em_config *cfg);
 
 /*
- * Sets one key ("limits.memory", "tiers[0].path") from text. The key of the
- * tier after the last one adds a tier, with defaults for its other keys.
+ * Sets one key ("limits.memory", "tiers[0].path", "eviction.params.active")
+ * from text. The key of an item after the last one adds it, with defaults for
+ * its other keys.
  * Returns 0, or -EINVAL with a message that says what was found and what
  * would do (no position; the caller knows it), or -ENOENT for an unknown key,
  * with the nearest known key in the message. cfg is changed on success only.
@@ -118,21 +202,20 @@ int em_config_check(const struct em_config *cfg, char *err, size_t err_bytes);
 
 /*
  * One key's value as canonical text ("512M", "2.5%", "lru"). Returns the
- * length, as snprintf does, or -ENOENT for an unknown key or a tier that is
+ * length, as snprintf does, or -ENOENT for an unknown key or an item that is
  * not there.
  */
 int em_config_get(const struct em_config *cfg, const char *key, char *out,
 		  size_t out_bytes);
 
 /*
- * All keys as `key=value` lines, as em_config_load takes them. Returns the
- * length, -ENOSPC, or -EINVAL for a path with a newline in it, which a line
+ * All keys as `key=value` lines, as em_config_load takes them; those of regions
+ * only where they are not the default. Returns the length, -ENOSPC, or -EINVAL for a path with a newline in it, which a line
  * cannot hold.
  */
 int em_config_dump(const struct em_config *cfg, char *out, size_t out_bytes);
 /*
- * Reads such lines over what cfg holds; a list of tiers replaces the tiers of
- * cfg. Returns as em_config_set, with the number of the line in the message;
+ * Reads such lines over what cfg holds; a list replaces that of cfg. Returns as em_config_set, with the number of the line in the message;
  * cfg is then half changed. Does not em_config_check(). The library calls it
  * before there is a heap.
  */

@@ -12,6 +12,7 @@
 #include "prefetch.h"
 #include "region.h"
 #include "report.h"
+#include "rules.h"
 #include "slots.h"
 #include "standby.h"
 #include "stats.h"
@@ -134,6 +135,7 @@ static int start_parts(const struct em_core_hooks *hooks)
 	unsigned int granule = (unsigned int)(core.cfg.granule_bytes >> EM_PAGE_SHIFT);
 	int ret;
 
+	em_rules_set(&core.cfg);
 	em_sys_place_stub(EM_STUB_BASE); /* without it there is no net, no more */
 	em_worker_init(); /* should it fail, so will starting a thread */
 	if ((ret = em_threads_init()) < 0 ||
@@ -142,8 +144,9 @@ static int start_parts(const struct em_core_hooks *hooks)
 	    (ret = em_window_init(granule)) < 0 ||
 	    (ret = em_slots_init()) < 0 ||
 	    (ret = em_store_init(&core.cfg)) < 0 ||
-	    (ret = em_policy_init(core.cfg.algorithm,
-				  em_window_bytes() >> EM_PAGE_SHIFT >> em_granule_shift())) < 0 ||
+	    (ret = em_policy_init(&core.cfg,
+				  em_window_bytes() >> EM_PAGE_SHIFT >> em_granule_shift(),
+				  em_region_rule_of)) < 0 ||
 	    (ret = em_prefetch_init(core.cfg.prefetcher)) < 0 ||
 	    (ret = divide_limit(&features, hooks->delivery.spawn)) < 0)
 		return ret;

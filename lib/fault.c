@@ -150,7 +150,8 @@ static void begin_stream(struct em_stream *s, uint64_t page)
  * The stream that a fault on this page continues, upwards or downwards, with
  * twice its window; or a new one.
  */
-static struct em_stream *find_stream(const struct parties *by, uint64_t page)
+static struct em_stream *find_stream(const struct parties *by, uint64_t page,
+				     enum em_foresight sees)
 {
 	struct em_thread *t = by->client ? by->client : by->self;
 	struct em_stream *s = NULL;
@@ -168,8 +169,12 @@ static struct em_stream *find_stream(const struct parties *by, uint64_t page)
 	} else {
 		s = oldest_stream(t);
 		begin_stream(s, page);
+		if (em_unlikely(sees == EM_SEES_SEQUENCE) && !s->step) {
+			s->step = 1;
+			s->run_pages = fault.run_pages;
+		}
 	}
-	if (em_unlikely(!fault.streams))
+	if (em_unlikely(!fault.streams || sees == EM_SEES_NOTHING))
 		s->run_pages = 1;
 	s->ahead = 0;
 	s->used = t->fault_clock;
@@ -523,11 +528,13 @@ static void count_run(const struct run *r)
 }
 
 /* What is on no stream is the prefetcher's business. */
-static void tell_prefetcher(const struct run *r, uint32_t course, const struct parties *by)
+static void tell_prefetcher(const struct run *r, uint32_t course, const struct parties *by,
+			    enum em_foresight sees)
 {
 	for (uint32_t i = 0; i < r->guessed; i++)
 		em_prefetch_judge(true);
-	if (r->guessed || (r->from == EM_PAGE_STORED && course == 1))
+	if (sees == EM_SEES_ALL &&
+	    (r->guessed || (r->from == EM_PAGE_STORED && course == 1)))
 		em_prefetch_tell(by->client ? by->client : by->self, r->wanted);
 }
 
@@ -594,8 +601,9 @@ static bool enter_gate(const struct parties *by)
 static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 				  const struct parties *by)
 {
+	enum em_foresight sees = em_region_foresight(em_page_addr(page));
 	struct em_stream *stream = EM_WORD_STATE(w) == EM_PAGE_UNTOUCHED ? NULL :
-				   find_stream(by, page);
+				   find_stream(by, page, sees);
 	struct course course = stream ? (struct course){ stream->run_pages,
 							 stream->step < 0 ? -1 : 1 }
 				      : first_touch_course(page);
@@ -614,7 +622,7 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 			ask_ahead(&r, stream);
 		outcome = load_owned(&r);
 		tell_policy(&r);
-		tell_prefetcher(&r, course.pages, by);
+		tell_prefetcher(&r, course.pages, by, sees);
 	}
 	em_gate_leave(by->self);
 	em_credits_give(r.spare);
@@ -681,7 +689,7 @@ static void lift_protection(uint64_t page, uint32_t count)
 static enum em_fault_outcome make_dirty(uint64_t page, uint64_t w,
 					const struct parties *by)
 {
-	struct em_stream *stream = find_stream(by, page);
+	struct em_stream *stream = find_stream(by, page, EM_SEES_ALL);
 	struct run r = { .self = by->self, .first = page };
 	uint64_t dirty = em_word_make(EM_PAGE_RESIDENT, EM_SLOT_NONE, -1, false);
 

@@ -24,7 +24,7 @@ extmem_policy_sources = \
 	lib/policies/registry.c
 
 noinst_LIBRARIES += lib/libconf.a
-lib_libconf_a_SOURCES = lib/config.c lib/config.h lib/yaml.c lib/yaml.h \
+lib_libconf_a_SOURCES = lib/config.c lib/config.h lib/options.c lib/yaml.c lib/yaml.h \
 	lib/report.c lib/report.h lib/segment.h \
 	$(extmem_policy_sources)
 lib_libconf_a_CFLAGS = $(AM_CFLAGS) $(EM_SANITIZE) $(LIBYAML_CFLAGS)
@@ -34,7 +34,7 @@ lib_libconf_a_CFLAGS = $(AM_CFLAGS) $(EM_SANITIZE) $(LIBYAML_CFLAGS)
 extmem_core_sources = \
 	lib/ahead.c lib/ahead.h \
 	lib/arch.S lib/arch.h \
-	lib/config.c lib/config.h \
+	lib/config.c lib/config.h lib/options.c \
 	lib/core.c lib/core.h \
 	lib/credits.c lib/credits.h \
 	lib/delivery.c lib/delivery.h \
@@ -54,6 +54,7 @@ extmem_core_sources = \
 	lib/prefetchers/stride.c \
 	lib/reclaim.c lib/reclaim.h \
 	lib/region.c lib/region.h \
+	lib/rules.c lib/rules.h \
 	lib/report.c lib/report.h \
 	lib/segment.h \
 	lib/shm.c lib/shm.h \

@@ -1,51 +1,221 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Units belong to groups: one for each rule of the policy, and one for what no
+ * rule names. Each group has an instance of an algorithm, and they compete: the
+ * next victim is of the group whose *pass* is least, and giving a unit costs a
+ * group the more pass the dearer its pages are (priority), the more of them were
+ * read back lately (refaults), and the fewer it has (stride scheduling). What a
+ * group is promised (min) is taken last, and what it may not have (max) first.
+ *
+ * A change of the policy while the program runs makes a second *generation* of
+ * groups. New units go there at once; the old ones are moved over a few at a
+ * time, coldest first, so that nobody waits. Until that is done, victims are of
+ * the old generation.
+ */
 #include "policy.h"
+#include "credits.h"
 #include "lock.h"
 #include "page.h"
 #include "policies/policies.h"
 #include "stats.h"
 #include "thread.h"
 #include <errno.h>
+#include <string.h>
 
 /* Below so many units an average says little. */
 #define AVERAGE_UNITS_MIN 16
+#define GROUPS (EM_CONFIG_REGIONS_MAX + 1)
+/* So many units are moved to another generation without giving up the lock. */
+#define MOVE_UNITS 256
+/* Averages change by one part in so many with each unit. */
+#define LEARN 32
+/* Refaults are counted in so many parts of all that comes and goes. */
+#define PARTS 256
+/* A group that may have only so much hears of its units in so few. */
+#define EVENTS_BOUNDED 8u
 
-static struct extmem_cache policy;
-static int64_t params[EXTMEM_PARAMS_MAX];
-static uint64_t unit_count;
-static uint64_t queued; /* units that are in. Guarded by policy_lock */
+struct group {
+	struct extmem_cache cache;
+	int64_t params[EXTMEM_PARAMS_MAX];
+	uint64_t queued;      /* units that are in */
+	uint64_t pass;
+	uint32_t refaults;    /* of PARTS */
+	uint32_t fill;        /* resident pages of a unit on average, times LEARN */
+	int priority;
+	bool pin;
+	struct em_size min, max;
+};
+
+struct generation {
+	struct group groups[GROUPS];
+	unsigned int count;   /* 0: there is none */
+	uint64_t queued;
+};
+
+/* All but `over` is guarded by policy_lock. */
+static struct {
+	struct generation generations[2];
+	unsigned int now;     /* the one that units come into */
+	/* Of each unit the group that it is in, or was: number, generation above. */
+	uint8_t *tags;
+	uint64_t units;
+	em_policy_sorter *sorter;
+	bool bounded;         /* some group has a max */
+	_Atomic bool over;    /* and one of them has more */
+} policy;
+
 static struct em_lock policy_lock = EM_LOCK_INIT(EM_LOCK_POLICY);
 
-/* An algorithm without a parameter list has a list that is empty. */
-static void set_defaults(const struct extmem_param *p)
+/* ---- making and ending generations ------------------------------------ */
+
+/* Those that the algorithm has, as given or else by default. */
+static void set_params(struct group *g, const struct em_params *given)
 {
-	for (size_t i = 0; p && p[i].name; i++)
-		params[i] = p[i].def;
+	const struct extmem_param *p = g->cache.ops->params;
+
+	for (size_t i = 0; p && p[i].name; i++) {
+		g->params[i] = p[i].def;
+		for (unsigned int k = 0; k < given->count; k++)
+			if (!strcmp(given->list[k].name, p[i].name))
+				g->params[i] = given->list[k].value;
+	}
+	g->cache.params = g->params;
 }
 
-int em_policy_init(const char *name, uint64_t units)
+static int make_group(struct group *g, const char *algorithm, const struct em_params *params)
 {
-	policy.ops = extmem_eviction_find(name);
-	if (!policy.ops)
+	memset(g, 0, sizeof(*g));
+	g->max = (struct em_size){ EM_SIZE_PERMILLE, 1000 };
+	g->fill = LEARN << em_granule_shift();
+	g->cache.ops = extmem_eviction_find(algorithm);
+	if (!g->cache.ops)
 		return -EINVAL;
-	set_defaults(policy.ops->params);
-	policy.params = params;
-	policy.capacity = 1;
-	policy.units = em_sys_alloc(units * policy.ops->unit_bytes);
-	unit_count = units;
-	policy.state = em_sys_alloc(policy.ops->state_bytes);
-	if (!policy.units || !policy.state)
+	set_params(g, params);
+	g->cache.capacity = 1;
+	g->cache.units = em_sys_alloc(policy.units * g->cache.ops->unit_bytes);
+	g->cache.state = em_sys_alloc(g->cache.ops->state_bytes);
+	if (!g->cache.units || !g->cache.state)
 		return -ENOMEM;
-	if (policy.ops->init)
-		policy.ops->init(&policy);
+	if (g->cache.ops->init)
+		g->cache.ops->init(&g->cache);
 	return 0;
+}
+
+static void end_generation(struct generation *gen)
+{
+	for (unsigned int i = 0; i < gen->count; i++) {
+		struct extmem_cache *c = &gen->groups[i].cache;
+		if (c->units)
+			em_sys_dealloc(c->units, policy.units * c->ops->unit_bytes);
+		if (c->state)
+			em_sys_dealloc(c->state, c->ops->state_bytes);
+	}
+	gen->count = 0;
+}
+
+/* What a rule says beside its algorithm. Rule i is of group i + 1. */
+static void set_rules(struct generation *gen, const struct em_config *cfg)
+{
+	for (unsigned int i = 0; i < cfg->region_count; i++) {
+		struct group *g = &gen->groups[i + 1];
+		g->priority = cfg->regions[i].priority;
+		g->pin = cfg->regions[i].pin;
+		g->min = cfg->regions[i].min;
+		g->max = cfg->regions[i].max;
+	}
+}
+
+static int make_generation(struct generation *gen, const struct em_config *cfg)
+{
+	int ret;
+
+	gen->queued = 0;
+	gen->count = 1;
+	ret = make_group(&gen->groups[0], cfg->algorithm, &cfg->params);
+	for (unsigned int i = 0; i < cfg->region_count && ret == 0; i++) {
+		const struct em_region_config *r = &cfg->regions[i];
+		bool own = strcmp(r->algorithm, "inherit") || r->params.count;
+		gen->count++;
+		ret = make_group(&gen->groups[i + 1], em_config_algorithm(cfg, r),
+				 own ? &r->params : &cfg->params);
+	}
+	if (ret < 0)
+		end_generation(gen);
+	else
+		set_rules(gen, cfg);
+	return ret;
+}
+
+static bool is_bounded(const struct group *g)
+{
+	return g->max.kind != EM_SIZE_PERMILLE || g->max.value < 1000;
+}
+
+static void note_bounds(void)
+{
+	const struct generation *gen = &policy.generations[policy.now];
+
+	policy.bounded = false;
+	for (unsigned int i = 0; i < gen->count; i++)
+		policy.bounded |= is_bounded(&gen->groups[i]);
+}
+
+int em_policy_init(const struct em_config *cfg, uint64_t units, em_policy_sorter *sorter)
+{
+	policy.units = units;
+	policy.sorter = sorter;
+	policy.tags = em_sys_alloc(units);
+	if (!policy.tags)
+		return -ENOMEM;
+	int ret = make_generation(&policy.generations[policy.now], cfg);
+	note_bounds();
+	return ret;
+}
+
+void em_policy_fit_space(uint64_t units)
+{
+	if (units >= policy.units)
+		return;
+	for (int gen = 0; gen < 2; gen++)
+		for (unsigned int i = 0; i < policy.generations[gen].count; i++) {
+			struct extmem_cache *c = &policy.generations[gen].groups[i].cache;
+			size_t keep = em_round_up(units * c->ops->unit_bytes, EM_PAGE_BYTES);
+			size_t have = policy.units * c->ops->unit_bytes;
+			if (keep < have)
+				em_sys_dealloc((char *)c->units + keep, have - keep);
+		}
+	if (em_round_up(units, EM_PAGE_BYTES) < policy.units)
+		em_sys_dealloc(policy.tags + em_round_up(units, EM_PAGE_BYTES),
+			       policy.units - em_round_up(units, EM_PAGE_BYTES));
+	policy.units = units;
+}
+
+/* ---- how much -------------------------------------------------------- */
+
+static uint64_t pages_of(const struct group *g)
+{
+	return g->queued * g->fill / LEARN;
+}
+
+static uint64_t in_pages(const struct em_size *s)
+{
+	uint64_t limit = atomic_load_explicit(&em_segment->limit_pages, memory_order_relaxed);
+
+	return s->kind == EM_SIZE_PERMILLE ? limit * s->value / 1000
+					   : s->value >> EM_PAGE_SHIFT;
+}
+
+static bool is_over(const struct group *g)
+{
+	return is_bounded(g) && pages_of(g) > in_pages(&g->max);
 }
 
 /*
  * How many units fit: the limit divided by the pages that a unit has resident
- * on average. A granule need not be whole, and an empty one costs nothing.
+ * on average. A granule need not be whole, and an empty one costs nothing. Of
+ * several groups each has the share that it has now.
  */
-static void estimate_capacity(void)
+static void estimate_capacity(const struct generation *gen, struct group *g)
 {
 	int64_t pages = (int64_t)atomic_load_explicit(&em_segment->credit_pages,
 						      memory_order_relaxed);
@@ -54,37 +224,64 @@ static void estimate_capacity(void)
 	uint64_t least = em_max((uint64_t)pages >> em_granule_shift(), 1);
 	uint64_t fit = least;
 
-	if (queued >= AVERAGE_UNITS_MIN && pages > left)
-		fit = (uint64_t)pages * queued / (uint64_t)(pages - left);
-	policy.capacity = (uint32_t)em_clamp(fit, least,
-					     em_max((uint64_t)pages, least));
+	if (gen->queued >= AVERAGE_UNITS_MIN && pages > left)
+		fit = (uint64_t)pages * gen->queued / (uint64_t)(pages - left);
+	fit = em_clamp(fit, least, em_max((uint64_t)pages, least));
+	if (gen->count > 1)
+		fit = em_max(fit * g->queued / em_max(gen->queued, 1), 1);
+	g->cache.capacity = (uint32_t)fit;
 }
 
-uint32_t em_policy_capacity(void) { return policy.capacity; }
-
-void em_policy_fit_space(uint64_t units)
+uint32_t em_policy_capacity(void)
 {
-	size_t keep = em_round_up(units * policy.ops->unit_bytes, EM_PAGE_BYTES);
-	size_t have = unit_count * policy.ops->unit_bytes;
+	return policy.generations[policy.now].groups[0].cache.capacity;
+}
 
-	if (keep >= have)
-		return;
-	em_sys_dealloc((char *)policy.units + keep, have - keep);
-	unit_count = units;
+bool em_policy_is_over(void)
+{
+	return em_unlikely(atomic_load_explicit(&policy.over, memory_order_relaxed));
+}
+
+/* ---- events ---------------------------------------------------------- */
+
+/* The group that a unit is in. NULL when that generation has ended. */
+static struct group *group_of(uint32_t unit)
+{
+	struct generation *gen = &policy.generations[policy.tags[unit] >> 4 & 1];
+	unsigned int i = policy.tags[unit] & 15;
+
+	return i < gen->count ? &gen->groups[i] : NULL;
+}
+
+static void insert(uint32_t unit, enum extmem_event what)
+{
+	struct generation *gen = &policy.generations[policy.now];
+	unsigned int i = gen->count > 1 ? policy.sorter(unit) : 0;
+	struct group *g = &gen->groups[i < gen->count ? i : 0];
+
+	policy.tags[unit] = (uint8_t)(policy.now << 4 | (unsigned int)(g - gen->groups));
+	g->queued++;
+	gen->queued++;
+	if (what == EXTMEM_MAJOR)
+		g->refaults += (PARTS - g->refaults) / LEARN;
+	g->cache.ops->insert(&g->cache, unit, what);
+	if (em_unlikely(policy.bounded) && is_over(g))
+		atomic_store(&policy.over, true);
 }
 
 /* An event in a ring: the unit in the low half, what happened above. */
 static void deliver(uint64_t event)
 {
 	uint32_t unit = (uint32_t)event;
-	enum extmem_event what = (enum extmem_event)(event >> 32 & 7);
+	struct group *g;
 
 	if (event >> 40) {
-		queued++;
-		policy.ops->insert(&policy, unit, what);
-	} else if (policy.ops->reference) {
-		policy.ops->reference(&policy, unit);
+		insert(unit, (enum extmem_event)(event >> 32 & 7));
+		return;
 	}
+	g = group_of(unit);
+	if (g && g->cache.ops->reference)
+		g->cache.ops->reference(&g->cache, unit);
 }
 
 /* The policy lock is held: only its holder moves a tail. */
@@ -102,9 +299,9 @@ static void drain(struct em_thread *t, void *arg)
 static void push(struct em_thread *t, uint64_t event)
 {
 	uint32_t head = atomic_load_explicit(&t->event_head, memory_order_relaxed);
+	uint32_t room = em_unlikely(policy.bounded) ? EVENTS_BOUNDED : EM_EVENTS;
 
-	if (head - atomic_load_explicit(&t->event_tail, memory_order_acquire) ==
-	    EM_EVENTS) {
+	if (head - atomic_load_explicit(&t->event_tail, memory_order_acquire) >= room) {
 		em_lock(&policy_lock);
 		drain(t, NULL);
 		em_unlock(&policy_lock);
@@ -125,21 +322,172 @@ void em_policy_tell(uint32_t unit, enum extmem_event event)
 	push(em_thread_self(), (uint64_t)insert << 40 | (uint64_t)event << 32 | unit);
 }
 
+/* ---- victims --------------------------------------------------------- */
+
+/* How badly a group's units must stay: they are asked of the least first. */
+static int hold(const struct group *g)
+{
+	if (is_over(g))
+		return 0;
+	if (g->pin)
+		return 3;
+	return g->min.value && pages_of(g) <= in_pages(&g->min) ? 2 : 1;
+}
+
+static struct group *choose_group(struct generation *gen, bool only_over)
+{
+	struct group *best = NULL;
+	int best_hold = 0;
+
+	for (unsigned int i = 0; i < gen->count; i++) {
+		struct group *g = &gen->groups[i];
+		int h = g->queued ? hold(g) : 4;
+		if (h == 4 || (only_over && h))
+			continue;
+		if (!best || h < best_hold || (h == best_hold && g->pass < best->pass)) {
+			best = g;
+			best_hold = h;
+		}
+	}
+	return best;
+}
+
+/*
+ * What giving a unit costs: twice as much for each step of priority, up to nine
+ * times as much where all that goes comes back, and all the less the more there
+ * are. Who had nothing for a while begins where the others are.
+ */
+static void charge(struct generation *gen, struct group *g)
+{
+	uint64_t dear = 1ull << (g->priority + 10);
+
+	for (unsigned int i = 0; i < gen->count; i++)
+		if (!gen->groups[i].queued)
+			gen->groups[i].pass = g->pass;
+	g->pass += (dear * (PARTS / 4 + g->refaults * 2) << 20) / g->queued;
+}
+
+static uint32_t count_resident(uint32_t unit)
+{
+	uint64_t first = (uint64_t)unit << em_granule_shift();
+	uint32_t n = 0;
+
+	for (uint64_t page = first; page < first + (1u << em_granule_shift()); page++)
+		n += EM_WORD_STATE(em_page_load(page)) == EM_PAGE_RESIDENT;
+	return n;
+}
+
+static void learn(struct group *g, uint32_t unit)
+{
+	uint32_t pages = count_resident(unit);
+
+	if (pages)
+		g->fill = em_max(g->fill + pages - g->fill / LEARN, LEARN);
+	g->refaults -= g->refaults / LEARN;
+}
+
+/* A unit that leaves its group, or EXTMEM_UNIT_NONE. */
+static uint32_t take(struct generation *gen, struct group *g)
+{
+	uint32_t unit;
+
+	estimate_capacity(gen, g);
+	unit = g->cache.ops->victim(&g->cache);
+	if (unit == EXTMEM_UNIT_NONE)
+		return unit;
+	if (gen->count > 1)
+		charge(gen, g);
+	g->queued--;
+	gen->queued--;
+	return unit;
+}
+
+static uint32_t next_victim(bool only_over)
+{
+	struct generation *old = &policy.generations[!policy.now];
+	struct generation *gen = old->queued ? old : &policy.generations[policy.now];
+	struct group *g = choose_group(gen, only_over);
+	uint32_t unit;
+
+	if (!g)
+		return EXTMEM_UNIT_NONE;
+	unit = take(gen, g);
+	if (unit != EXTMEM_UNIT_NONE) {
+		learn(g, unit);
+		em_granule_dequeued(unit);
+	}
+	return unit;
+}
+
+/* Enough is free, and reclaim is here for those only that have too much. */
+static bool wants_only_over(void)
+{
+	if (!em_policy_is_over())
+		return false;
+	if (choose_group(&policy.generations[policy.now], true))
+		return !em_credits_below_high();
+	atomic_store(&policy.over, false);
+	return false;
+}
+
 size_t em_policy_victims(uint32_t *units, size_t max)
 {
 	size_t n = 0;
 
 	em_lock(&policy_lock);
 	em_threads_visit(drain, NULL);
-	estimate_capacity();
-	while (n < max) {
-		uint32_t unit = policy.ops->victim(&policy);
-		if (unit == EXTMEM_UNIT_NONE)
-			break;
-		queued--;
-		em_granule_dequeued(unit);
-		units[n++] = unit;
-	}
+	bool was_over = em_policy_is_over();
+	bool only_over = wants_only_over();
+	/* It came for one who had too much, and has no longer. */
+	if (was_over && !em_policy_is_over() && !em_credits_below_high())
+		max = 0;
+	while (n < max && (units[n] = next_victim(only_over)) != EXTMEM_UNIT_NONE)
+		n++;
 	em_unlock(&policy_lock);
 	return n;
+}
+
+/* ---- changes --------------------------------------------------------- */
+
+/* Moves some units of the old generation. False when there are none left. */
+static bool move_some(void)
+{
+	struct generation *old = &policy.generations[!policy.now];
+	struct group *g;
+	bool more = false;
+
+	em_lock(&policy_lock);
+	em_threads_visit(drain, NULL);
+	for (int n = 0; n < MOVE_UNITS && (g = choose_group(old, false)); n++) {
+		uint32_t unit = take(old, g);
+		if (unit != EXTMEM_UNIT_NONE)
+			insert(unit, EXTMEM_FIRST);
+	}
+	more = old->queued;
+	em_unlock(&policy_lock);
+	return more;
+}
+
+int em_policy_change(const struct em_config *cfg)
+{
+	struct generation *other = &policy.generations[!policy.now];
+	int ret;
+
+	while (other->queued && move_some()) /* of a parent, in its forked child */
+		;
+	end_generation(other);
+	ret = make_generation(other, cfg);
+	if (ret < 0)
+		return ret;
+	em_lock(&policy_lock);
+	em_threads_visit(drain, NULL); /* what came in before comes before */
+	policy.now = !policy.now;
+	note_bounds();
+	em_unlock(&policy_lock);
+	while (move_some())
+		;
+	em_lock(&policy_lock);
+	end_generation(&policy.generations[!policy.now]);
+	em_unlock(&policy_lock);
+	return 0;
 }

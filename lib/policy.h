@@ -11,14 +11,27 @@
 #ifndef EM_POLICY_H
 #define EM_POLICY_H
 
+#include "config.h"
 #include "extmem-policy.h"
+
+/*
+ * The group that a unit belongs to: 0, or 1 more than the number of the rule
+ * that holds for it. Called under the POLICY lock. EM_HANDLER
+ */
+typedef unsigned int em_policy_sorter(uint32_t unit);
 
 /*
  * 0 or -errno. units: how many granules the window has. The last one of the
  * largest window at the smallest granule has no number (EXTMEM_UNITS_MAX): the
- * page in it never leaves.
+ * page in it never leaves. Of cfg the algorithms and the rules are looked at.
  */
-int em_policy_init(const char *name, uint64_t units);
+int em_policy_init(const struct em_config *cfg, uint64_t units, em_policy_sorter *sorter);
+/*
+ * Puts other algorithms and rules in force, and moves what is in to them: what
+ * is coldest comes first. 0, or -errno and nothing has changed. Not in a
+ * handler, and not by two threads at once.
+ */
+int em_policy_change(const struct em_config *cfg);
 /* The window has become smaller, and has so many now. */
 void em_policy_fit_space(uint64_t units);
 
@@ -28,9 +41,14 @@ void em_policy_fit_space(uint64_t units);
  */
 void em_policy_tell(uint32_t unit, enum extmem_event event);
 
-/* Fills units with up to max victims, after telling all that waits. Returns
- * how many. EM_HANDLER */
+/*
+ * Fills units with up to max victims, after telling all that waits. Returns
+ * how many; with enough credits free, only those of a group that has more than
+ * it may have. EM_HANDLER
+ */
 size_t em_policy_victims(uint32_t *units, size_t max);
+/* Whether some group has more than it may have. EM_HANDLER */
+bool em_policy_is_over(void);
 
 /* Units that fit into memory, as last estimated: what the algorithm is told. */
 uint32_t em_policy_capacity(void);

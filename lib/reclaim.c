@@ -660,7 +660,7 @@ void em_reclaim_range(uint64_t first, uint64_t end)
 static void sleep_until_needed(void)
 {
 	atomic_store(&reclaim.asleep, 1);
-	if (!em_credits_below_low())
+	if (!em_credits_below_low() && !em_policy_is_over())
 		em_sys_wait(&reclaim.asleep, 1, 0);
 	atomic_store(&reclaim.asleep, 0);
 }
@@ -673,7 +673,7 @@ static void body(void)
 		int ret = 0;
 
 		sleep_until_needed();
-		while (em_credits_below_high() && ret == 0) {
+		while ((em_credits_below_high() || em_policy_is_over()) && ret == 0) {
 			ret = em_reclaim_batch();
 			if (em_map_contended())
 				em_sys_yield();
@@ -705,7 +705,7 @@ void em_reclaim_start_if_due(void)
 
 void em_reclaim_kick(void)
 {
-	if (em_likely(!em_credits_below_low()) ||
+	if (em_likely(!em_credits_below_low() && !em_policy_is_over()) ||
 	    !atomic_load_explicit(&reclaim.asleep, memory_order_relaxed))
 		return;
 	if (atomic_exchange(&reclaim.asleep, 0))

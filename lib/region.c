@@ -19,6 +19,7 @@
 
 static struct em_lock map_lock = EM_LOCK_INIT(EM_LOCK_MAP);
 static uint32_t next_id = 1;
+static _Atomic bool advised; /* the program has said something of some region */
 static uintptr_t lowest_gap = EM_WINDOW_BASE; /* no room below this address */
 
 void em_map_lock(void) { em_lock(&map_lock); }
@@ -160,11 +161,15 @@ static void split_at(uintptr_t addr)
 	insert_at(i + 1, &upper);
 }
 
-/* Whether two neighbours may be one: same kind, and no name to lose. */
+/*
+ * Whether two neighbours may be one: same kind, and no name to lose. Where there
+ * are rules, who mapped what is kept, too.
+ */
 static bool mergeable(const struct em_region *a, const struct em_region *b)
 {
 	return a->end == b->start && a->prot == b->prot && a->flags == b->flags &&
-	       a->source == b->source && !strcmp(a->name, b->name);
+	       a->source == b->source && a->hint == b->hint && a->rule == b->rule &&
+	       !strcmp(a->name, b->name) && (!em_rules_any() || a->caller == b->caller);
 }
 
 static void merge_around(uintptr_t start, uintptr_t end)
@@ -180,6 +185,7 @@ static void merge_around(uintptr_t start, uintptr_t end)
 		}
 		struct em_region whole = *r;
 		whole.end = r[1].end;
+		whole.asked_bytes = em_max(whole.asked_bytes, r[1].asked_bytes);
 		remove_at(i + 1);
 		remove_at(i);
 		insert_at(i, &whole);
@@ -203,14 +209,24 @@ static void remove_range(uintptr_t start, uintptr_t end)
 		lowest_gap = start;
 }
 
-static void add_range(uintptr_t start, uintptr_t end, int prot,
-		      enum em_region_source source)
+static struct em_region make_region(uintptr_t start, uintptr_t end, int prot,
+				    struct em_origin origin)
 {
 	struct em_region r = {
 		.start = start, .end = end, .prot = (uint32_t)prot,
-		.source = source, .id = next_id++,
+		.source = origin.source, .caller = origin.caller,
+		.asked_bytes = end - start,
 	};
 
+	r.rule = em_rules_match(&r);
+	return r;
+}
+
+static void add_range(uintptr_t start, uintptr_t end, int prot, struct em_origin origin)
+{
+	struct em_region r = make_region(start, end, prot, origin);
+
+	r.id = next_id++;
 	insert_at(lower_bound(start), &r);
 	merge_around(start, end);
 }
@@ -502,18 +518,17 @@ static int clear(uintptr_t addr, size_t bytes)
 	return foreign || em_window_is_sparse() ? reclaim_addresses(addr, bytes) : 0;
 }
 
-static void add_region(uintptr_t addr, size_t bytes, int prot,
-		       enum em_region_source source)
+static void add_region(uintptr_t addr, size_t bytes, int prot, struct em_origin origin)
 {
 	change_begin();
-	add_range(addr, addr + bytes, prot, source);
+	add_range(addr, addr + bytes, prot, origin);
 	change_end();
 }
 
 /* ---- operations ------------------------------------------------------ */
 
-static int map_locked(size_t bytes, size_t align, int prot,
-		      enum em_region_source source, uintptr_t *addr)
+static int map_locked(size_t bytes, size_t align, int prot, struct em_origin origin,
+		      uintptr_t *addr)
 {
 	uintptr_t at = find_room(bytes, align);
 	int ret;
@@ -523,7 +538,7 @@ static int map_locked(size_t bytes, size_t align, int prot,
 	ret = em_window_commit(at, bytes, prot);
 	if (ret < 0)
 		return ret;
-	add_region(at, bytes, prot, source);
+	add_region(at, bytes, prot, origin);
 	if (at == em_round_up(lowest_gap, align))
 		lowest_gap = at + bytes;
 	*addr = at;
@@ -537,7 +552,7 @@ static void note_growth(void)
 						    memory_order_relaxed));
 }
 
-int em_region_map(size_t bytes, size_t align, int prot, enum em_region_source source,
+int em_region_map(size_t bytes, size_t align, int prot, struct em_origin origin,
 		  uintptr_t *addr)
 {
 	size_t granule = EM_PAGE_BYTES << em_granule_shift();
@@ -545,14 +560,13 @@ int em_region_map(size_t bytes, size_t align, int prot, enum em_region_source so
 	int ret;
 
 	em_lock_enter(&map_lock, &old);
-	ret = map_locked(bytes, em_max(align, granule), prot, source, addr);
+	ret = map_locked(bytes, em_max(align, granule), prot, origin, addr);
 	em_lock_leave(&map_lock, &old);
 	note_growth();
 	return ret;
 }
 
-static int map_at_locked(uintptr_t addr, size_t bytes, int prot,
-			 enum em_region_source source)
+static int map_at_locked(uintptr_t addr, size_t bytes, int prot, struct em_origin origin)
 {
 	int ret;
 
@@ -562,18 +576,17 @@ static int map_at_locked(uintptr_t addr, size_t bytes, int prot,
 	if (ret == 0)
 		ret = em_window_commit(addr, bytes, prot);
 	if (ret == 0)
-		add_region(addr, bytes, prot, source);
+		add_region(addr, bytes, prot, origin);
 	return ret;
 }
 
-int em_region_map_at(uintptr_t addr, size_t bytes, int prot,
-		     enum em_region_source source)
+int em_region_map_at(uintptr_t addr, size_t bytes, int prot, struct em_origin origin)
 {
 	sigset_t old;
 	int ret;
 
 	em_lock_enter(&map_lock, &old);
-	ret = map_at_locked(addr, bytes, prot, source);
+	ret = map_at_locked(addr, bytes, prot, origin);
 	em_lock_leave(&map_lock, &old);
 	note_growth();
 	return ret;
@@ -598,7 +611,8 @@ static int give_away_locked(uintptr_t addr, size_t bytes)
 		touch_blocks(from, to);
 		claim(from, to, NULL);
 		forget(from, to, &e);
-		add_region(addr, bytes, PROT_NONE, EM_SOURCE_FOREIGN);
+		add_region(addr, bytes, PROT_NONE,
+			   (struct em_origin){ EM_SOURCE_FOREIGN, 0 });
 	}
 	em_credits_give(e.credits);
 	return ret;
@@ -642,6 +656,7 @@ static void set_prot(uintptr_t addr, uintptr_t end, int prot)
 	     i < region_count() && em_regions[i].start < end; i++) {
 		account(&em_regions[i], false);
 		em_regions[i].prot = (uint32_t)prot;
+		em_regions[i].rule = em_rules_match(&em_regions[i]);
 		account(&em_regions[i], true);
 	}
 	merge_around(addr, end);
@@ -688,6 +703,112 @@ static void set_flags(uintptr_t addr, uintptr_t end, uint32_t set, uint32_t clea
 	     i < region_count() && em_regions[i].start < end; i++)
 		em_regions[i].flags = (em_regions[i].flags & ~clear) | set;
 	merge_around(addr, end);
+}
+
+/* Gives what lies in a range a name and a hint. */
+static void describe(uintptr_t addr, uintptr_t end, const char *name, enum em_hint hint)
+{
+	split_at(addr);
+	split_at(end);
+	for (uint32_t i = lower_bound(addr);
+	     i < region_count() && em_regions[i].start < end; i++) {
+		struct em_region *r = &em_regions[i];
+		if (r->source == EM_SOURCE_FOREIGN)
+			continue;
+		memset(r->name, 0, sizeof(r->name));
+		memcpy(r->name, name, em_min(strlen(name), sizeof(r->name) - 1));
+		r->hint = hint;
+		r->rule = em_rules_match(r);
+	}
+	merge_around(addr, end);
+}
+
+/* Either may be what it is at the first byte of the range: NULL, or less than 0. */
+static int describe_range(uintptr_t addr, size_t bytes, const char *name, int hint)
+{
+	char kept[sizeof(((struct em_region *)0)->name)];
+	struct em_region r;
+	sigset_t old;
+	int ret = -ENOMEM;
+
+	em_lock_enter(&map_lock, &old);
+	if (em_region_covers(addr, bytes) && !table_full() && em_region_find(addr, &r)) {
+		memcpy(kept, r.name, sizeof(kept));
+		change_begin();
+		describe(addr, addr + bytes, name ? name : kept,
+			 hint < 0 ? (enum em_hint)r.hint : (enum em_hint)hint);
+		change_end();
+		ret = 0;
+	}
+	em_lock_leave(&map_lock, &old);
+	return ret;
+}
+
+int em_region_hint(uintptr_t addr, size_t bytes, enum em_hint hint)
+{
+	if (hint != EM_HINT_NORMAL)
+		atomic_store(&advised, true);
+	return describe_range(addr, bytes, NULL, (int)hint);
+}
+
+int em_region_name(uintptr_t addr, size_t bytes, const char *name)
+{
+	return describe_range(addr, bytes, name, -1);
+}
+
+void em_region_set_rules(const struct em_config *cfg)
+{
+	sigset_t old;
+
+	em_lock_enter(&map_lock, &old);
+	em_rules_set(cfg);
+	change_begin();
+	for (uint32_t i = 0; i < region_count(); i++)
+		em_regions[i].rule = em_rules_match(&em_regions[i]);
+	change_end();
+	em_lock_leave(&map_lock, &old);
+}
+
+unsigned int em_region_rule_of(uint32_t granule)
+{
+	uintptr_t addr = em_page_addr((uint64_t)granule << em_granule_shift());
+	struct em_region r;
+
+	if (!em_rules_any() || !em_region_next(addr, &r) ||
+	    r.start >= addr + (EM_PAGE_BYTES << em_granule_shift()))
+		return 0;
+	return r.rule;
+}
+
+enum em_foresight em_region_foresight(uintptr_t addr)
+{
+	enum em_foresight sees;
+	struct em_region r;
+
+	if (em_likely(!atomic_load_explicit(&advised, memory_order_relaxed) &&
+		      !em_rules_any()))
+		return EM_SEES_ALL;
+	if (!em_region_find(addr, &r))
+		return EM_SEES_ALL;
+	sees = em_rules_foresight(r.rule);
+	if (sees == EM_SEES_NOTHING || r.hint == EM_HINT_RANDOM)
+		return EM_SEES_NOTHING;
+	return r.hint == EM_HINT_SEQUENTIAL || r.hint == EM_HINT_ONCE ? EM_SEES_SEQUENCE : sees;
+}
+
+bool em_region_is_unwanted(size_t bytes, int prot, struct em_origin origin)
+{
+	struct em_region r;
+	bool unwanted;
+	sigset_t old;
+
+	if (em_likely(!em_rules_any()))
+		return false;
+	em_lock_enter(&map_lock, &old);
+	r = make_region(0, bytes, prot, origin);
+	unwanted = em_rules_leave(r.rule);
+	em_lock_leave(&map_lock, &old);
+	return unwanted;
 }
 
 /* Bytes that would be pinned, were this range as well. */
@@ -935,12 +1056,18 @@ static int move_page(uint64_t from, uint64_t to)
 	return 0;
 }
 
+static struct em_origin origin_of(const struct em_region *r)
+{
+	return (struct em_origin){ (enum em_region_source)r->source, r->caller };
+}
+
 /* What was advised about a mapping, and that it is locked, holds for all that
  * it becomes. */
 static void hand_on_flags(const struct em_region *r, uintptr_t addr, size_t bytes)
 {
 	change_begin();
 	set_flags(addr, addr + bytes, r->flags, 0);
+	describe(addr, addr + bytes, r->name, (enum em_hint)r->hint);
 	change_end();
 	if (r->flags & EM_REGION_PINNED)
 		em_sys_lock(addr, bytes);
@@ -981,10 +1108,11 @@ static int remap_elsewhere(const struct em_region *r, uintptr_t addr,
 
 	/* Pages can be moved into memory that is readable and writable. */
 	if (fixed)
-		ret = map_at_locked(fixed, new_bytes, PROT_READ | PROT_WRITE, r->source);
+		ret = map_at_locked(fixed, new_bytes, PROT_READ | PROT_WRITE,
+				    origin_of(r));
 	else
 		ret = map_locked(new_bytes, granule, PROT_READ | PROT_WRITE,
-				 r->source, &at);
+				 origin_of(r), &at);
 	if (ret < 0)
 		return ret;
 	m.distance = ((int64_t)at - (int64_t)addr) / (int64_t)EM_PAGE_BYTES;
@@ -1012,7 +1140,8 @@ static int grow_in_place(const struct em_region *r, uintptr_t addr, size_t old_b
 
 	if (r->end != end || new_end > window_end() || !range_is_free(end, new_end))
 		return -ENOMEM;
-	ret = map_at_locked(end, new_bytes - old_bytes, (int)r->prot, r->source);
+	ret = map_at_locked(end, new_bytes - old_bytes, (int)r->prot,
+			    origin_of(r));
 	if (ret == 0)
 		hand_on_flags(r, end, new_bytes - old_bytes);
 	return ret;

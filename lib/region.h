@@ -24,16 +24,24 @@
 #ifndef EM_REGION_H
 #define EM_REGION_H
 
+#include "rules.h"
 #include "segment.h"
 #include "util.h"
 #include <sys/types.h>
 
+/* Who wants a mapping: the rules of the policy ask. */
+struct em_origin {
+	enum em_region_source source;
+	uintptr_t caller; /* an address in the code that asks, or 0 */
+};
+
 /* Finds room for bytes, aligned to a power of two, and maps it. */
-int em_region_map(size_t bytes, size_t align, int prot, enum em_region_source source,
+int em_region_map(size_t bytes, size_t align, int prot, struct em_origin origin,
 		  uintptr_t *addr);
+/* Whether a rule leaves such a mapping to the kernel. */
+bool em_region_is_unwanted(size_t bytes, int prot, struct em_origin origin);
 /* MAP_FIXED: replaces what is there by fresh zeroed memory. */
-int em_region_map_at(uintptr_t addr, size_t bytes, int prot,
-		     enum em_region_source source);
+int em_region_map_at(uintptr_t addr, size_t bytes, int prot, struct em_origin origin);
 /*
  * Clears a range for a mapping that the kernel manages (a file put over a
  * reservation); the caller maps it right afterwards.
@@ -45,6 +53,12 @@ int em_region_protect(uintptr_t addr, size_t bytes, int prot);
 int em_region_discard(uintptr_t addr, size_t bytes);
 /* Sets and clears EM_REGION_* flags. */
 int em_region_flag(uintptr_t addr, size_t bytes, uint32_t set, uint32_t clear);
+/* What the program says of a range. 0, or -ENOMEM where nothing is mapped. */
+int em_region_hint(uintptr_t addr, size_t bytes, enum em_hint hint);
+/* Gives a range a name, cut to 31 bytes; likewise. */
+int em_region_name(uintptr_t addr, size_t bytes, const char *name);
+/* Other rules hold from now on. */
+void em_region_set_rules(const struct em_config *cfg);
 /*
  * mlock: the pages of the range do not leave any more. -ENOMEM when that would
  * lock more than three quarters of the limit. Brings nothing in.
@@ -82,6 +96,10 @@ bool em_region_covers(uintptr_t addr, size_t bytes);
 bool em_region_find(uintptr_t addr, struct em_region *out);
 /* The same of the first region that ends after addr. */
 bool em_region_next(uintptr_t addr, struct em_region *out);
+/* 1 more than the number of the rule that holds for a granule; or 0. EM_HANDLER */
+unsigned int em_region_rule_of(uint32_t granule);
+/* What may be read ahead of the page at addr: its rule, and what was said of it. EM_HANDLER */
+enum em_foresight em_region_foresight(uintptr_t addr);
 /* Changes whenever regions do; even when they are at rest. EM_HANDLER */
 uint32_t em_region_seq(void);
 

@@ -27,7 +27,7 @@
 #define EM_TABLE_NAME "extmem-pages"
 #define EM_SEGMENT_MAGIC 0x31534d4554584545ull /* "EEXTEMS1", little endian */
 #define EM_TABLE_MAGIC 0x31504d4554584545ull
-#define EM_SEGMENT_VERSION 1u
+#define EM_SEGMENT_VERSION 2u
 
 typedef _Atomic uint64_t em_counter;
 
@@ -163,6 +163,12 @@ enum em_page_state {
 
 enum em_region_source { EM_SOURCE_MMAP, EM_SOURCE_HEAP, EM_SOURCE_FOREIGN };
 
+/* What the program said of a region: madvise(2), or extmem_advise(3). */
+enum em_hint {
+	EM_HINT_NORMAL, EM_HINT_SEQUENTIAL, EM_HINT_RANDOM, EM_HINT_HOT, EM_HINT_COLD,
+	EM_HINT_ONCE,
+};
+
 struct em_region {
 	uint64_t start, end;  /* addresses, whole pages */
 	uint32_t prot;        /* PROT_READ | PROT_WRITE | PROT_EXEC */
@@ -170,6 +176,10 @@ struct em_region {
 	uint32_t source;      /* enum em_region_source */
 	uint32_t id;          /* counts up; stays when a region is split */
 	char name[32];        /* "" unless the program gave one */
+	uint64_t asked_bytes; /* as large as it was when it was mapped */
+	uint64_t caller;      /* address of the code that mapped it, or 0 */
+	uint32_t hint;        /* enum em_hint */
+	uint32_t rule;        /* of the policy: 1 and more, or 0 */
 };
 
 #define EM_REGION_PINNED 1u    /* locked: does not leave */

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * A policy file has a known shape, three levels deep at most, so libyaml's
- * events are read as they come, by one function a level: no tree is built, and
- * what does not belong is refused where it begins, however deep it goes on.
+ * A policy file has a known shape, that of the options' dotted keys: so
+ * libyaml's events are read as they come, one mapping within the other. No tree
+ * is built, and what does not belong is refused where it begins, however deep
+ * it goes on.
+ *
+ * A place in the file has two names: the `generic` one, which the table of
+ * options knows ("regions[].match"), and the `full` one ("regions[2].match").
  */
 #include "yaml.h"
 
@@ -17,10 +21,8 @@
 
 #define FILE_BYTES_MAX (1u << 20)
 #define KEY_MAX 64
-/* Sections, the keys in them and four tiers' keys, with room to spare. */
-#define SEEN_MAX 96
-/* The section of the options that every tier has. */
-#define TIERS "tiers[]"
+/* Sections, the keys in them and those of all items of lists. */
+#define SEEN_MAX 512
 #define WORDS_MAX 16
 
 /* Where a key was found, by its full name: "limits", "tiers[0].path". */
@@ -227,45 +229,66 @@ static bool is_null(const struct reader *r)
 
 /* ---- known keys ------------------------------------------------------ */
 
-/* Whether the option's key is "<section>.<leaf>"; NULL takes any leaf. */
-static bool option_is(const struct em_option *o, const char *section,
-		      const char *leaf)
+/* What follows the generic name of a place in an option's key; NULL: not there. */
+static const char *below(const struct em_option *o, const char *generic)
 {
-	size_t len = strlen(section);
+	size_t len = strlen(generic);
 
-	return !strncmp(o->key, section, len) && o->key[len] == '.' &&
-	       (!leaf || !strcmp(o->key + len + 1, leaf));
+	if (!len)
+		return o->key;
+	return !strncmp(o->key, generic, len) && o->key[len] == '.' ? o->key + len + 1 : NULL;
 }
 
-/* The option named by section and leaf, or the first one of a section. */
-static const struct em_option *find_option(const char *section,
-					   const char *leaf)
+/* The option of exactly that generic name, or NULL. */
+static const struct em_option *find_option(const char *generic)
 {
 	const struct em_option *o = em_options;
 
-	while (o->key && !option_is(o, section, leaf))
+	while (o->key && strcmp(o->key, generic))
 		o++;
 	return o->key ? o : NULL;
 }
 
-/*
- * The words that may stand in a section, or with NULL at the top of a file;
- * returns how many.
- */
-static unsigned int known_words(const char *section,
-				char words[WORDS_MAX][KEY_MAX])
+/* The first option below a place: there is one if it is a mapping. */
+static const struct em_option *find_below(const char *generic)
+{
+	const struct em_option *o = em_options;
+
+	while (o->key && !below(o, generic))
+		o++;
+	return o->key ? o : NULL;
+}
+
+/* The list of that name, without its brackets; or NULL. */
+static const struct em_config_list *find_list(const char *generic)
+{
+	const struct em_config_list *l = em_config_lists;
+	size_t len = strlen(generic);
+
+	while (l->prefix && (strncmp(l->prefix, generic, len) || l->prefix[len] != '['))
+		l++;
+	return l->prefix ? l : NULL;
+}
+
+/* "tiers[]", which is how generic names of its items begin. */
+static void list_generic(const struct em_config_list *list, char out[KEY_MAX])
+{
+	snprintf(out, KEY_MAX, "%.*s", (int)strlen(list->prefix) - 1, list->prefix);
+}
+
+/* The words that may stand in a place; returns how many. */
+static unsigned int known_words(const char *generic, char words[WORDS_MAX][KEY_MAX])
 {
 	unsigned int n = 0;
 
-	if (!section)
+	if (!*generic)
 		snprintf(words[n++], KEY_MAX, "version");
 	for (const struct em_option *o = em_options; o->key; o++) {
-		const char *word = o->key + (section ? strlen(section) + 1 : 0);
+		const char *word = below(o, generic);
 
-		if (n == WORDS_MAX || (section && !option_is(o, section, NULL)))
+		if (n == WORDS_MAX || !word)
 			continue;
-		snprintf(words[n], KEY_MAX, "%.*s", (int)strcspn(word, ".["),
-			 word);
+		snprintf(words[n], KEY_MAX, "%.*s", (int)strcspn(word, ".["), word);
 		if (!n || strcmp(words[n], words[n - 1]))
 			n++;
 	}
@@ -287,10 +310,10 @@ static void list_words(char words[WORDS_MAX][KEY_MAX], unsigned int n, char *out
 }
 
 /* Refuses the key in r->event, and names the one that was perhaps meant. */
-static int refuse_unknown(struct reader *r, const char *section)
+static int refuse_unknown(struct reader *r, const char *generic)
 {
 	char words[WORDS_MAX][KEY_MAX], full[2 * KEY_MAX], word[EM_SHOWN_MAX];
-	unsigned int n = known_words(section, words), best = 0, d;
+	unsigned int n = known_words(generic, words), best = 0, d;
 	const char *key = scalar(r), *near;
 	char list[512];
 
@@ -303,8 +326,8 @@ static int refuse_unknown(struct reader *r, const char *section)
 		return refuse_at(r, r->event.start_mark,
 				 "unknown key '%s', did you mean '%s'?", word,
 				 words[best]);
-	snprintf(full, sizeof(full), "%s%s%.*s", section ? section : "",
-		 section ? "." : "", KEY_MAX, key);
+	snprintf(full, sizeof(full), "%s%s%.*s", generic, *generic ? "." : "",
+		 KEY_MAX, key);
 	near = em_config_nearest(full, &d);
 	if (d <= 2)
 		return refuse_at(r, r->event.start_mark,
@@ -364,19 +387,13 @@ static int next_key(struct reader *r, bool *more)
 	return check_scalar(r);
 }
 
-/* The value of the option `full`, a single value. */
-static int read_value(struct reader *r, const char *full)
+/* The scalar in r->event is the value of the option `full`. */
+static int set_value(struct reader *r, const char *full)
 {
-	yaml_mark_t at;
+	yaml_mark_t at = r->event.start_mark;
 	char why[512];
-	int rc = next(r);
+	int rc;
 
-	if (rc)
-		return rc;
-	at = r->event.start_mark;
-	if (r->event.type != YAML_SCALAR_EVENT)
-		return refuse_at(r, at, "'%s' is %s: expected a single value",
-				 full, kind_name(&r->event));
 	if (is_null(r))
 		return refuse_at(r, at,
 				 "'%s' has no value: give it one, or remove the line",
@@ -389,40 +406,70 @@ static int read_value(struct reader *r, const char *full)
 	return 0;
 }
 
-/*
- * The keys of a mapping that has begun: those of `section`, set as
- * "<prefix>.<key>". Both are the same but for tiers.
- */
-static int read_keys(struct reader *r, const char *section, const char *prefix)
+/* The value of the option `full`, a single value. */
+static int read_value(struct reader *r, const char *full)
 {
-	char full[2 * KEY_MAX];
-	bool more;
-	int rc;
+	int rc = next(r);
 
+	if (rc)
+		return rc;
+	if (r->event.type != YAML_SCALAR_EVENT)
+		return refuse_at(r, r->event.start_mark,
+				 "'%s' is %s: expected a single value", full,
+				 kind_name(&r->event));
+	return set_value(r, full);
+}
+
+/* "<place>.<key>"; place may be the top of the file, "". */
+static void join(char out[2 * KEY_MAX], const char *place, const char *key)
+{
+	snprintf(out, 2 * KEY_MAX, "%.*s%s%.*s", KEY_MAX, place, *place ? "." : "",
+		 KEY_MAX - 2, key);
+}
+
+/* Parameters of an algorithm: any names, one value each. They replace all. */
+static int read_params(struct reader *r, const char *full)
+{
+	char name[2 * KEY_MAX];
+	bool more;
+	int rc = next(r);
+
+	if (rc)
+		return rc;
+	if (!is_null(r) && !is_mapping(r))
+		return refuse_at(r, r->event.start_mark,
+				 "'%s' is %s: expected 'name: number' under it", full,
+				 kind_name(&r->event));
+	em_config_set(&r->cfg, full, "", NULL, 0);
+	if (is_null(r))
+		return 0;
 	while (!(rc = next_key(r, &more)) && more) {
-		if (!find_option(section, scalar(r)))
-			return refuse_unknown(r, section);
-		snprintf(full, sizeof(full), "%s.%s", prefix, scalar(r));
-		rc = note_key(r, full);
+		if (strpbrk(scalar(r), ".[") || strlen(scalar(r)) >= KEY_MAX / 2)
+			return refuse_at(r, r->event.start_mark,
+					 "'%s' is no name of a parameter", scalar(r));
+		join(name, full, scalar(r));
+		rc = note_key(r, name);
 		if (!rc)
-			rc = read_value(r, full);
+			rc = read_value(r, name);
 		if (rc)
 			break;
 	}
 	return rc;
 }
 
-/* An example of what belongs into a section: its first key and default. */
-static const char *example(const char *section, char out[KEY_MAX * 2])
+/* An example of what belongs into a place: its first key and default. */
+static const char *example(const char *generic, char out[KEY_MAX * 2])
 {
-	const struct em_option *o = find_option(section, NULL);
+	const struct em_option *o = find_below(generic);
 
 	snprintf(out, KEY_MAX * 2, "'%s: %s'", strrchr(o->key, '.') + 1,
 		 o->def);
 	return out;
 }
 
-static int read_section(struct reader *r, const char *section)
+static int read_keys(struct reader *r, const char *generic, const char *full);
+
+static int read_section(struct reader *r, const char *generic, const char *full)
 {
 	char sample[2 * KEY_MAX];
 	int rc = next(r);
@@ -433,31 +480,30 @@ static int read_section(struct reader *r, const char *section)
 	if (!is_mapping(r))
 		return refuse_at(r, r->event.start_mark,
 				 "'%s' is %s: expected keys under it, such as %s",
-				 section, kind_name(&r->event),
-				 example(section, sample));
-	return read_keys(r, section, section);
+				 full, kind_name(&r->event),
+				 example(generic, sample));
+	return read_keys(r, generic, full);
 }
 
-static int read_tier(struct reader *r, unsigned int index)
+static int read_item(struct reader *r, const struct em_config_list *list)
 {
-	const struct em_option *first = find_option(TIERS, NULL);
 	yaml_mark_t at = r->event.start_mark;
-	char prefix[KEY_MAX], key[2 * KEY_MAX], why[512], sample[2 * KEY_MAX];
+	char generic[KEY_MAX], full[KEY_MAX], why[512], sample[2 * KEY_MAX];
 
+	list_generic(list, generic);
 	if (!is_mapping(r))
 		return refuse_at(r, at,
-				 "a tier is %s: expected keys in it, such as %s",
-				 kind_name(&r->event), example(TIERS, sample));
-	/* Setting any key adds the tier; an empty one is all defaults. */
-	snprintf(prefix, sizeof(prefix), "tiers[%u]", index);
-	snprintf(key, sizeof(key), "%s.%s", prefix,
-		 strrchr(first->key, '.') + 1);
-	if (em_config_set(&r->cfg, key, first->def, why, sizeof(why)))
+				 "a %s is %s: expected keys in it, such as %s",
+				 list->one, kind_name(&r->event), example(generic, sample));
+	snprintf(full, sizeof(full), "%.*s%u]", (int)strlen(generic) - 1, generic,
+		 em_config_count(&r->cfg, list));
+	if (em_config_add(&r->cfg, list, why, sizeof(why)))
 		return refuse_at(r, at, "%s", why);
-	return read_keys(r, TIERS, prefix);
+	return read_keys(r, generic, full);
 }
 
-static int read_tiers(struct reader *r)
+/* What is named replaces what there was; of tiers there must be one. */
+static int read_list(struct reader *r, const struct em_config_list *list, const char *full)
 {
 	yaml_mark_t at;
 	int rc = next(r);
@@ -467,16 +513,12 @@ static int read_tiers(struct reader *r)
 	at = r->event.start_mark;
 	if (r->event.type != YAML_SEQUENCE_START_EVENT)
 		return refuse_at(r, at,
-				 "'tiers' is %s: expected a list, with '- ' before the first key of each tier",
-				 kind_name(&r->event));
-	r->cfg.tier_count = 0;
-	for (unsigned int i = 0; !(rc = next(r)); i++) {
-		if (r->event.type == YAML_SEQUENCE_END_EVENT)
-			break;
-		rc = read_tier(r, i);
-		if (rc)
+				 "'%s' is %s: expected a list, with '- ' before the first key of each %s",
+				 full, kind_name(&r->event), list->one);
+	em_config_clear(&r->cfg, list);
+	while (!(rc = next(r)) && r->event.type != YAML_SEQUENCE_END_EVENT)
+		if ((rc = read_item(r, list)))
 			return rc;
-	}
 	if (!rc && !r->cfg.tier_count)
 		return refuse_at(r, at,
 				 "'tiers' is empty: expected at least one tier");
@@ -504,29 +546,49 @@ static int read_version(struct reader *r)
 	return 0;
 }
 
-static int read_top_key(struct reader *r)
+/* What follows a key, which is known to stand in r->event. */
+static int read_key(struct reader *r, const char *above, const char *generic,
+		    const char *full)
 {
-	char key[KEY_MAX];
+	const struct em_option *o = find_option(generic);
+	const struct em_config_list *list = find_list(generic);
 	int rc;
 
-	if ((size_t)snprintf(key, sizeof(key), "%s", scalar(r)) >= sizeof(key))
-		return refuse_unknown(r, NULL);
-	if (strcmp(key, "version") && strcmp(key, "tiers") &&
-	    (!find_option(key, NULL) || strpbrk(key, ".[")))
-		return refuse_unknown(r, NULL);
-	rc = note_key(r, key);
+	if (!o && !list && !find_below(generic) && strcmp(generic, "version"))
+		return refuse_unknown(r, above);
+	rc = note_key(r, full);
 	if (rc)
 		return rc;
-	if (!strcmp(key, "version"))
+	if (!strcmp(generic, "version"))
 		return read_version(r);
-	if (!strcmp(key, "tiers"))
-		return read_tiers(r);
-	return read_section(r, key);
+	if (list)
+		return read_list(r, list, full);
+	if (!o)
+		return read_section(r, generic, full);
+	return o->type == EM_OPT_PARAMS ? read_params(r, full) : read_value(r, full);
+}
+
+/* The keys of a mapping that has begun. */
+static int read_keys(struct reader *r, const char *generic, const char *full)
+{
+	char inner[2 * KEY_MAX], inner_full[2 * KEY_MAX];
+	bool more;
+	int rc;
+
+	while (!(rc = next_key(r, &more)) && more) {
+		if (strpbrk(scalar(r), ".[") || strlen(scalar(r)) >= KEY_MAX / 2)
+			return refuse_unknown(r, generic);
+		join(inner, generic, scalar(r));
+		join(inner_full, full, scalar(r));
+		rc = read_key(r, generic, inner, inner_full);
+		if (rc)
+			break;
+	}
+	return rc;
 }
 
 static int read_document(struct reader *r)
 {
-	bool more;
 	int rc = next(r);
 
 	if (rc || is_null(r))
@@ -535,12 +597,7 @@ static int read_document(struct reader *r)
 		return refuse_at(r, r->event.start_mark,
 				 "found %s: expected sections with keys under them, such as 'limits: {memory: 512M}'",
 				 kind_name(&r->event));
-	while (!(rc = next_key(r, &more)) && more) {
-		rc = read_top_key(r);
-		if (rc)
-			break;
-	}
-	return rc;
+	return read_keys(r, "", "");
 }
 
 static int read_stream(struct reader *r)
@@ -720,20 +777,24 @@ static int write_quoted(const char *value, FILE *out)
 	return 0;
 }
 
-/* "  key: value" for one option; prefix as in read_keys(). */
-static int write_value(const struct em_config *cfg, const char *prefix,
-		       const char *leaf, FILE *out)
+/* "{active: 50, kin: 25}" of "active=50 kin=25". */
+static void write_params(const char *value, FILE *out)
 {
-	char full[2 * KEY_MAX], value[EM_CONFIG_PATH_MAX];
-	int rc;
+	putc('{', out);
+	for (; *value; value++)
+		fputs((char[3]){ *value == '=' ? ':' : *value == ' ' ? ',' : *value,
+				 *value == '=' || *value == ' ' ? ' ' : '\0' }, out);
+	putc('}', out);
+}
 
-	snprintf(full, sizeof(full), "%s.%s", prefix, leaf);
-	rc = em_config_get(cfg, full, value, sizeof(value));
-	if (rc < 0)
-		return rc;
-	fprintf(out, "%s: ", leaf);
-	rc = 0;
-	if (is_plain(value))
+static int write_value(const struct em_option *o, const char *value, FILE *out)
+{
+	int rc = 0;
+
+	fprintf(out, "%s: ", strrchr(o->key, '.') + 1);
+	if (o->type == EM_OPT_PARAMS)
+		write_params(value, out);
+	else if (is_plain(value))
 		fputs(value, out);
 	else
 		rc = write_quoted(value, out);
@@ -741,40 +802,69 @@ static int write_value(const struct em_config *cfg, const char *prefix,
 	return rc;
 }
 
-static int write_sections(const struct em_config *cfg, FILE *out)
-{
-	char section[KEY_MAX] = "";
-	int rc = 0;
+/* Where the writer is: the sections that it has begun, and the next line's lead. */
+struct writer {
+	FILE *out;
+	char section[2 * KEY_MAX]; /* of the line before, within the item */
+	int indent;
+	bool first;                /* of an item of a list: "- " stands before it */
+};
 
-	for (const struct em_option *o = em_options; o->key && !rc; o++) {
-		if (option_is(o, TIERS, NULL))
-			continue;
-		if (!option_is(o, section, NULL)) {
-			snprintf(section, sizeof(section), "%.*s",
-				 (int)strcspn(o->key, "."), o->key);
-			fprintf(out, "%s:\n", section);
-		}
-		fputs("  ", out);
-		rc = write_value(cfg, section, strrchr(o->key, '.') + 1, out);
-	}
-	return rc;
+static void begin_line(struct writer *w, int depth)
+{
+	fprintf(w->out, "%*s%s", w->indent + 2 * depth - (w->first ? 2 : 0), "",
+		w->first ? "- " : "");
+	w->first = false;
 }
 
-static int write_tier(const struct em_config *cfg, unsigned int index, FILE *out)
+/* The headings of the sections that the key lies in and the last one did not. */
+static int begin_sections(struct writer *w, const char *key)
 {
-	const char *lead = "  - ";
-	char prefix[KEY_MAX];
+	int depth = 0;
+	const char *dot;
+
+	for (const char *word = key; (dot = strchr(word, '.')); word = dot + 1, depth++) {
+		size_t len = (size_t)(dot - key) + 1;
+
+		if (!strncmp(w->section, key, len))
+			continue;
+		begin_line(w, depth);
+		fprintf(w->out, "%.*s:\n", (int)(dot - word), word);
+		snprintf(w->section, sizeof(w->section), "%.*s", (int)len, key);
+	}
+	return depth;
+}
+
+/*
+ * All options of an item of a list, or with NULL those that are in none. Of a
+ * rule only what it says.
+ */
+static int write_options(const struct em_config *cfg, const struct em_config_list *list,
+			 unsigned int index, FILE *out)
+{
+	struct writer w = { .out = out, .indent = list ? 4 : 0, .first = list };
+	size_t prefix = list ? strlen(list->prefix) : 0;
+	char full[2 * KEY_MAX], value[EM_CONFIG_PATH_MAX];
 	int rc = 0;
 
-	snprintf(prefix, sizeof(prefix), "tiers[%u]", index);
-	for (const struct em_option *o = em_options; o->key && !rc; o++) {
-		if (!option_is(o, TIERS, NULL))
+	for (const struct em_option *o = em_options; o->key && rc >= 0; o++) {
+		if (em_config_list_of(o) != list)
 			continue;
-		fputs(lead, out);
-		lead = "    ";
-		rc = write_value(cfg, prefix, strrchr(o->key, '.') + 1, out);
+		snprintf(full, sizeof(full), "%s", o->key);
+		if (list)
+			snprintf(full, sizeof(full), "%.*s[%u].%s",
+				 (int)strcspn(list->prefix, "["), list->prefix, index,
+				 o->key + prefix);
+		rc = em_config_get(cfg, full, value, sizeof(value));
+		if (rc < 0)
+			break;
+		if (list == &em_config_lists[1] && o->type != EM_OPT_INT &&
+		    !strcmp(value, o->def))
+			continue;
+		begin_line(&w, begin_sections(&w, o->key + prefix));
+		rc = write_value(o, value, out);
 	}
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 int em_yaml_write(const struct em_config *cfg, FILE *out)
@@ -782,11 +872,13 @@ int em_yaml_write(const struct em_config *cfg, FILE *out)
 	int rc;
 
 	fputs("version: 1\n", out);
-	rc = write_sections(cfg, out);
-	if (!rc)
-		fputs("tiers:\n", out);
-	for (unsigned int i = 0; i < cfg->tier_count && !rc; i++)
-		rc = write_tier(cfg, i, out);
+	rc = write_options(cfg, NULL, 0, out);
+	for (const struct em_config_list *l = em_config_lists; l->prefix && !rc; l++) {
+		if (em_config_count(cfg, l))
+			fprintf(out, "%.*s:\n", (int)strcspn(l->prefix, "["), l->prefix);
+		for (unsigned int i = 0; i < em_config_count(cfg, l) && !rc; i++)
+			rc = write_options(cfg, l, i, out);
+	}
 	if (!rc && (fflush(out) || ferror(out)))
 		rc = -EIO;
 	return rc;

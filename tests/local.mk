@@ -35,7 +35,7 @@ unit_tests = tests/unit/test_config tests/unit/test_yaml \
 	tests/unit/test_slots tests/unit/test_region tests/unit/test_fault \
 	tests/unit/test_reclaim tests/unit/test_store_file \
 	tests/unit/test_hazards tests/unit/test_prefetch tests/unit/test_delivery tests/unit/test_report \
-	tests/unit/test_calls
+	tests/unit/test_calls tests/unit/test_rules
 
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/tap.h
 tests_unit_test_config_CPPFLAGS = $(unit_cppflags)
@@ -103,6 +103,11 @@ tests_unit_test_store_file_CFLAGS = $(unit_core_cflags)
 tests_unit_test_store_file_LDFLAGS = $(unit_core_ldflags)
 tests_unit_test_store_file_LDADD = $(unit_core_libs)
 
+tests_unit_test_rules_SOURCES = tests/unit/test_rules.c $(unit_world)
+tests_unit_test_rules_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_rules_CFLAGS = $(unit_core_cflags)
+tests_unit_test_rules_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_rules_LDADD = $(unit_core_libs)
 tests_unit_test_hazards_SOURCES = tests/unit/test_hazards.c $(unit_world)
 tests_unit_test_hazards_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_hazards_CFLAGS = $(unit_core_cflags)
@@ -220,7 +225,7 @@ tests_rows_rows_threads_LDFLAGS = $(row_ldflags)
 
 # ---- suites ----
 
-cli_tests = tests/cli/run.bats tests/cli/stat.bats tests/cli/dump.bats \
+cli_tests = tests/cli/run.bats tests/cli/regions.bats tests/cli/stat.bats tests/cli/dump.bats \
 	tests/cli/policy.bats tests/cli/trace.bats tests/cli/help.bats tests/cli/attach.bats
 program_tests = tests/programs/bash.sh tests/programs/bc.sh \
 	tests/programs/clang.sh tests/programs/diff.sh tests/programs/g++.sh \

@@ -568,7 +568,7 @@ static bool memory_call(long nr, const long a[6], long *ret)
 
 	switch (nr) {
 	case SYS_mmap:
-		*ret = em_mem_mmap(addr, bytes, (int)a[2], (int)a[3], (int)a[4], a[5]);
+		*ret = em_mem_mmap(addr, bytes, (int)a[2], (int)a[3], (int)a[4], a[5], 0);
 		return true;
 	case SYS_mremap:
 		*ret = em_mem_mremap(addr, bytes, (size_t)a[2], (int)a[3], (uintptr_t)a[4]);
@@ -588,6 +588,9 @@ static bool memory_call(long nr, const long a[6], long *ret)
 	case SYS_munlock: *ret = em_mem_munlock(addr, bytes); return true;
 	case SYS_msync: *ret = em_mem_msync(addr, bytes, (int)a[2]); return true;
 	case SYS_mseal: *ret = em_mem_mseal(addr, bytes, (unsigned long)a[2]); return true;
+	case SYS_prctl:
+		return a[0] == PR_SET_VMA && a[1] == PR_SET_VMA_ANON_NAME &&
+		       em_mem_name((uintptr_t)a[2], (size_t)a[3], (const char *)a[4], ret);
 	default: return false;
 	}
 }

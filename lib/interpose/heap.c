@@ -115,7 +115,7 @@ static void *extent_alloc(extent_hooks_t *hooks, void *new_addr, size_t size,
 	if (!new_addr && alignment >= EM_METADATA_ALIGNMENT)
 		return alloc_metadata(size, alignment);
 	if (new_addr || em_region_map(size, alignment, PROT_READ | PROT_WRITE,
-				      EM_SOURCE_HEAP, &at) < 0)
+				      (struct em_origin){ EM_SOURCE_HEAP, 0 }, &at) < 0)
 		return NULL;
 	em_mem_is_new(at, size);
 	return (void *)at;

@@ -17,6 +17,7 @@
 #include "sys.h"
 #include "window.h"
 #include <limits.h>
+#include <errno.h>
 #include <linux/userfaultfd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -67,7 +68,7 @@ static bool is_meant(uintptr_t hint, int prot, int flags)
 
 /* MAP_FIXED into the window. */
 static long map_over(uintptr_t addr, size_t bytes, int prot, int flags, int fd,
-		     off_t offset)
+		     off_t offset, uintptr_t caller)
 {
 	int ret;
 
@@ -81,7 +82,8 @@ static long map_over(uintptr_t addr, size_t bytes, int prot, int flags, int fd,
 		flags = (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
 	}
 	if (is_private_anonymous(flags)) {
-		ret = em_region_map_at(addr, bytes, prot, EM_SOURCE_MMAP);
+		ret = em_region_map_at(addr, bytes, prot,
+				       (struct em_origin){ EM_SOURCE_MMAP, caller });
 		return ret < 0 ? ret : (long)addr;
 	}
 	ret = em_region_give_away(addr, bytes);
@@ -89,8 +91,9 @@ static long map_over(uintptr_t addr, size_t bytes, int prot, int flags, int fd,
 }
 
 long em_mem_mmap(uintptr_t addr, size_t bytes, int prot, int flags, int fd,
-		 off_t offset)
+		 off_t offset, uintptr_t caller)
 {
+	struct em_origin origin = { EM_SOURCE_MMAP, caller };
 	size_t whole = em_round_up(bytes, EM_PAGE_BYTES);
 	bool fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
 	uintptr_t at;
@@ -98,13 +101,13 @@ long em_mem_mmap(uintptr_t addr, size_t bytes, int prot, int flags, int fd,
 
 	if (fixed && em_touches_window(addr, bytes) && whole >= bytes &&
 	    em_protects(EM_KNOB_MEMORY))
-		return map_over(addr, whole, prot, flags, fd, offset);
+		return map_over(addr, whole, prot, flags, fd, offset, caller);
 	if (fixed || !is_private_anonymous(flags) || offset & (off_t)EM_PAGE_MASK || (addr && addr < EM_LOW_MEMORY) ||
 	    bytes < em_core_config()->min_size_bytes || whole < bytes ||
-	    is_meant(addr, prot, flags))
+	    is_meant(addr, prot, flags) || em_region_is_unwanted(whole, prot, origin))
 		return kernel_mmap(addr, bytes, prot, flags, fd, offset);
 	ret = em_region_map(whole, whole >= (2u << 20) ? 2u << 20 : EM_PAGE_BYTES,
-			    prot, EM_SOURCE_MMAP, &at);
+			    prot, origin, &at);
 	if (ret < 0) /* no room in the window, perhaps: the kernel may have some */
 		return kernel_mmap(addr, bytes, prot, flags, fd, offset);
 	em_reclaim_start_if_due();
@@ -261,8 +264,11 @@ static long advise(uintptr_t addr, size_t whole, int advice)
 	case MADV_DODUMP:
 		return em_syscall(SYS_madvise, (long)addr, (long)whole, advice, 0, 0, 0);
 	case MADV_NORMAL:
+		return em_region_hint(addr, whole, EM_HINT_NORMAL);
 	case MADV_RANDOM:
+		return em_region_hint(addr, whole, EM_HINT_RANDOM);
 	case MADV_SEQUENTIAL:
+		return em_region_hint(addr, whole, EM_HINT_SEQUENTIAL);
 	case MADV_MERGEABLE:
 	case MADV_UNMERGEABLE:
 	case MADV_HUGEPAGE:
@@ -284,6 +290,36 @@ long em_mem_madvise(uintptr_t addr, size_t bytes, int advice)
 	if (!em_protects(EM_KNOB_ADVICE))
 		return 0;
 	return advise(addr, whole_pages(bytes), advice);
+}
+
+/* ---- names ------------------------------------------------------------ */
+
+/* What the kernel takes as the name of a mapping. */
+static bool is_good_name(const char *name)
+{
+	for (; *name; name++)
+		if (*name < ' ' || *name > '~' || strchr("\\`$[]", *name))
+			return false;
+	return true;
+}
+
+/*
+ * The kernel is not told: a name on a part of the window would be one mapping
+ * more. The copy is made first, since the name itself may be paged out.
+ */
+bool em_mem_name(uintptr_t addr, size_t bytes, const char *name, long *ret)
+{
+	char copy[80] = "";
+
+	if (is_kernels(addr, bytes))
+		return false;
+	if (name)
+		strncpy(copy, name, sizeof(copy) - 1);
+	*ret = addr & EM_PAGE_MASK || strnlen(copy, sizeof(copy)) == sizeof(copy) - 1 ||
+	       !is_good_name(copy) ? -EINVAL :
+	       !is_ours(addr, bytes) ? -ENOMEM :
+	       em_region_name(addr, whole_pages(bytes), copy);
+	return true;
 }
 
 /* ---- locking ---------------------------------------------------------- */
@@ -724,7 +760,8 @@ EM_EXPORT void *mmap(void *addr, size_t bytes, int prot, int flags, int fd, off_
 	if (!em_start())
 		p = em_syscall(SYS_mmap, (long)addr, (long)bytes, prot, flags, fd, offset);
 	else
-		p = em_mem_mmap((uintptr_t)addr, bytes, prot, flags, fd, offset);
+		p = em_mem_mmap((uintptr_t)addr, bytes, prot, flags, fd, offset,
+				(uintptr_t)__builtin_return_address(0));
 	return (void *)em_errno_return(p);
 }
 

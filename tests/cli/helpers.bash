@@ -153,7 +153,7 @@ sub statistics {
 	my $bytes = 1 << 20; # more than we know: the layout may grow
 	my $f = memory_file("extmem-stats", $bytes);
 	my $pid = $shape eq "inherited" ? $$ + 1 : $$;
-	my $version = $shape eq "newer" ? 99 : 1;
+	my $version = $shape eq "newer" ? 99 : 2;
 
 	at($f, 0, pack("a8VVVVQQQQ", "EEXTEMS1", $version, $bytes, $pid, 0,
 		time * 10**9, 4096, $BASE, $BYTES));
@@ -178,11 +178,11 @@ sub table {
 	my ($regions, $blocks, $pages) = (4096, 8 << 20, 16 << 20);
 
 	$pages = 1 << 40 if $shape eq "bad-table";
-	at($f, 0, pack("a8VVQQQQQQVV", "EEXTEMP1", 1, 32, $BASE, $BYTES, $regions,
+	at($f, 0, pack("a8VVQQQQQQVV", "EEXTEMP1", 2, 32, $BASE, $BYTES, $regions,
 		$blocks, 12 << 20, $pages, 2, $shape eq "torn" ? 3 : 2));
 	my $two = $shape eq "bad-regions" ? $BASE : $BASE + (4 << 20);
 	at($f, $regions, pack("QQVVVVa32", $BASE, $BASE + 100 * 4096, 3, 0, 1, 7, ""));
-	at($f, $regions + 64, pack("QQVVVVa32", $two, $two + (1 << 21), 1, 1, 0, 9,
+	at($f, $regions + 88, pack("QQVVVVa32", $two, $two + (1 << 21), 1, 1, 0, 9,
 		"a\"b\x1b"));
 	at($f, $blocks, pack("V", 1));
 	at($f, $pages, pack("Q*", (0x22) x 4, (2) x 6, (4) x 2, (5) x 88));

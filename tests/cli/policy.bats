@@ -155,12 +155,17 @@ print(eval(sys.argv[1], {"v": v, "len": len, "sorted": sorted}))' "$1"
 		limits: {memory: 1.5G, on_full: abort}
 		watermarks: {low: 2.5%, high: 128M}
 		manage: {min_size: 8192, heap: false}
-		eviction: {algorithm: clock, way_out: move, granule: 64K, standby: 10%}
+		eviction: {algorithm: clock, way_out: move, granule: 64K, standby: 10%, params: {}}
 		prefetch: {readahead: 0}
 		faults: {delivery: signal, syscall_net: off}
 		tiers:
 		  - {path: "/with \"quotes\": and ü", max: 8G}
 		  - path: /second
+		regions:
+		  - match: {size: ">=64M", name: "graph*"}
+		    eviction: {algorithm: lru, params: {active: 70}}
+		    priority: -2
+		  - {pin: true, match: {caller: "lib?.so"}, max: 10%}
 	END
 	policy show mine.yaml >once.yaml
 	policy check once.yaml
@@ -177,11 +182,16 @@ print(eval(sys.argv[1], {"v": v, "len": len, "sorted": sorted}))' "$1"
 	equal "$(json 'v["version"], v["manage"]["heap"], v["limits"]["memory"], v["tiers"]' \
 		<show.json)" \
 		"(1, True, 'auto', [{'type': 'file', 'path': '/var/tmp', 'max': '0'}])"
-	equal "$(json 'sorted(k + "." + l for k in v if k not in ("version", "tiers") for l in v[k])' \
+	equal "$(json 'sorted(k + "." + l for k in v if k not in ("version", "tiers", "regions") for l in v[k])' \
 		<show.json)" \
-		"['eviction.algorithm', 'eviction.granule', 'eviction.standby', 'eviction.way_out', 'faults.delivery', 'faults.syscall_net', 'limits.memory', 'limits.on_full', 'manage.heap', 'manage.min_size', 'prefetch.algorithm', 'prefetch.readahead', 'watermarks.high', 'watermarks.low']"
+		"['eviction.algorithm', 'eviction.granule', 'eviction.params', 'eviction.standby', 'eviction.way_out', 'faults.delivery', 'faults.syscall_net', 'limits.memory', 'limits.on_full', 'manage.heap', 'manage.min_size', 'prefetch.algorithm', 'prefetch.readahead', 'watermarks.high', 'watermarks.low']"
 	policy show >show.yaml
 	policy show - <show.json | diff show.yaml -
+	printf 'regions: [{match: {size: "<=2M"}, eviction: {algorithm: 2q, params: {in: 30}}}, {}]' >rules.yaml
+	policy show --json rules.yaml >show.json
+	equal "$(json 'v["regions"][0]["match"]["size"], v["regions"][0]["eviction"], v["regions"][1]["pin"], v["regions"][1]["priority"]' <show.json)" \
+		"('<=2M', {'algorithm': '2q', 'params': {'in': 30}}, False, 0)"
+	policy show rules.yaml | diff - <(policy show - <show.json)
 }
 
 @test "show says which policy there is no file of, and which was meant" {

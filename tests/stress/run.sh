@@ -114,6 +114,25 @@ matrix() {
 	some_policies "2q car s3fifo sieve clock2q+ lirs mru random hyperbolic"
 }
 
+# Parts of the memory under algorithms and bounds of their own.
+regions() {
+	local policy=$scratch/regions.yaml
+
+	cat >"$policy" <<-'END'
+		regions:
+		  - match: {size: "<=4M"}
+		    eviction: {algorithm: mru}
+		    max: 2M
+		  - match: {prot: r}
+		    priority: 3
+		  - match: {size: ">=8M"}
+		    eviction: {algorithm: s3fifo}
+		    prefetch: {algorithm: none}
+		    min: 20%
+	END
+	stress "regions" env 4 "$first_seed" mixed --policy "$policy"
+}
+
 # What decides differs, what moves pages does not: one combination each.
 some_policies() {
 	local policy
@@ -241,6 +260,7 @@ if [ -n "$policies" ]; then
 else
 	matrix
 	modes
+	regions
 	by_signal
 	by_thread
 	kill_nine

@@ -78,16 +78,20 @@ static void test_format_bytes(void)
 static void test_defaults(void)
 {
 	struct em_config cfg;
-	char key[64], out[64];
+	char key[96], out[64];
 
 	memset(&cfg, 0xff, sizeof(cfg));
 	em_config_init(&cfg);
 	is_int(cfg.tier_count, 1, "one tier without being asked");
+	is_int(cfg.region_count, 0, "and no rule");
+	em_config_add(&cfg, &em_config_lists[1], NULL, 0);
 	for (const struct em_option *o = em_options; o->key; o++) {
-		if (!strncmp(o->key, "tiers[].", 8))
-			snprintf(key, sizeof(key), "tiers[0].%s", o->key + 8);
-		else
-			snprintf(key, sizeof(key), "%s", o->key);
+		const char *bracket = strchr(o->key, ']');
+
+		snprintf(key, sizeof(key), "%s", o->key);
+		if (bracket)
+			snprintf(key, sizeof(key), "%.*s0%s", (int)(bracket - o->key), o->key,
+				 bracket);
 		em_config_get(&cfg, key, out, sizeof(out));
 		is_str(out, o->def, "default of %s", o->key);
 	}
@@ -151,6 +155,23 @@ static void test_good_values(void)
 		{ "faults.syscall_net", "on", "on" },
 		{ "faults.syscall_net", "off", "off" },
 		{ "faults.syscall_net", "auto", "auto" },
+		{ "eviction.params", "active=70", "active=70" },
+		{ "eviction.params", " a=1  b=-2 a=3", "a=3 b=-2" },
+		{ "eviction.params", "", "" },
+		{ "regions[0].match.size", ">=64M", ">=64M" },
+		{ "regions[0].match.size", "<=1G", "<=1G" },
+		{ "regions[0].match.size", "64M..1G", "64M..1G" },
+		{ "regions[0].match.size", ">=0", "any" },
+		{ "regions[0].match.source", "heap", "heap" },
+		{ "regions[0].match.name", "graph*", "graph*" },
+		{ "regions[0].match.caller", "lib?.so", "lib?.so" },
+		{ "regions[0].manage", "never", "never" },
+		{ "regions[0].priority", "-10", "-10" },
+		{ "regions[0].pin", "true", "true" },
+		{ "regions[0].min", "0", "0" },
+		{ "regions[0].min", "25%", "25%" },
+		{ "regions[0].max", "1M", "1M" },
+		{ "regions[0].eviction.algorithm", "mru", "mru" },
 		{ "tiers[0].type", "file", "file" },
 		{ "tiers[0].path", "/a path = with #, \"all\" sorts",
 		  "/a path = with #, \"all\" sorts" },
@@ -256,6 +277,21 @@ static void test_bad_values(void)
 		{ "tiers[2].path", "/x",
 		  "'tiers[2]' leaves a gap: expected tiers[1] next" },
 		{ "tiers[4].path", "/x", "too many 'tiers': expected at most 4" },
+		{ "regions[15].priority", "0", "too many 'regions': expected at most 15" },
+		{ "regions[0].priority", "11",
+		  "'regions[].priority' is '11': expected a whole number from -10 to 10" },
+		{ "regions[0].priority", "1x",
+		  "'regions[].priority' is '1x': expected a whole number from -10 to 10" },
+		{ "regions[0].match.size", ">64M",
+		  "'regions[].match.size' is '>64M': expected a range such as >=64M, <=1G or 64M..1G, or any" },
+		{ "regions[0].match.size", "2G..1G",
+		  "'regions[].match.size' is '2G..1G': expected a range such as >=64M, <=1G or 64M..1G, or any" },
+		{ "regions[0].match.name", "",
+		  "'regions[].match.name' is '': expected a pattern such as 'graph*', shorter than 64 bytes" },
+		{ "eviction.params.active", "many",
+		  "'eviction.params.active' is 'many': expected a whole number" },
+		{ "eviction.params", "active",
+		  "'eviction.params' has 'active': expected NAME=NUMBER" },
 		{ "tiers[99999999999999999999].path", "/x",
 		  "too many 'tiers': expected at most 4" },
 	};
@@ -591,9 +627,8 @@ static void test_table(void)
 	size_t n = 0;
 
 	for (const struct em_option *o = em_options; o->key; o++, n++) {
-		bool tier = !strncmp(o->key, "tiers[].", 8);
-		size_t room = tier ? sizeof(struct em_tier_config) :
-				     sizeof(struct em_config);
+		const struct em_config_list *list = em_config_list_of(o);
+		size_t room = list ? list->item_bytes : sizeof(struct em_config);
 
 		ok(o->offset < room, "%s lies in its struct", o->key);
 		ok(strlen(o->key) < 48 && strchr(o->key, '.'),
@@ -610,7 +645,7 @@ static void test_table(void)
 			ok(strcmp(o->key, p->key), "%s is not %s", o->key,
 			   p->key);
 	}
-	is_int(n, 17, "17 options");
+	is_int(n, 32, "32 options");
 }
 
 static char *read_manual(void)
@@ -661,7 +696,10 @@ static void check_entry(const struct em_option *o, const char *entry)
 {
 	char text[64], *choices = strdup(o->choices ? o->choices : "");
 
-	snprintf(text, sizeof(text), "Default:\n.BR %s .\n", o->def);
+	if (o->type == EM_OPT_PARAMS)
+		strcpy(text, "Default: none.\n");
+	else
+		snprintf(text, sizeof(text), "Default:\n.BR %s .\n", o->def);
 	has_str(entry, text, "the manual knows the default of %s", o->key);
 	for (char *c = strtok(choices, "|"); c; c = strtok(NULL, "|"))
 		ok(has_bold(entry, c), "and its choice %s", c);
@@ -675,6 +713,9 @@ static void check_entry(const struct em_option *o, const char *entry)
 	snprintf(text, sizeof(text), "%g%%", o->max_permille / 10.0);
 	if (o->max_permille)
 		ok(has_bold(entry, text), "and its greatest share %s", text);
+	snprintf(text, sizeof(text), "%d", o->high);
+	if (o->type == EM_OPT_INT)
+		ok(has_bold(entry, text), "and its greatest number %s", text);
 	if (o->flags & EM_OPT_AUTO_OK)
 		ok(has_bold(entry, "auto"), "and that it may be auto");
 	if (o->flags & EM_OPT_POW2)

@@ -4,6 +4,7 @@
  * examples from the literature or small enough to check by hand, then behind
  * the queues of the core.
  */
+#include "credits.h"
 #include "policies/policies.h"
 #include "policy.h"
 #include "world.h"
@@ -466,15 +467,34 @@ static void test_order(const char *name)
 	is_int(em_policy_victims(units, 400), 0, "%s: then there are none", name);
 }
 
-static void start_policy(const char *name)
+static unsigned int group_of_unit(uint32_t unit) { return unit / 1000; }
+
+/* With the algorithm of that name, and what `more` says in the words of EXTMEM_CONFIG. */
+static int init_policy(const char *name, const char *more, uint64_t units)
+{
+	static struct em_config cfg;
+	char err[256];
+
+	em_config_init(&cfg);
+	is_int(em_config_load(&cfg, more, err, sizeof(err)), 0, "a configuration%s", err);
+	snprintf(cfg.algorithm, sizeof(cfg.algorithm), "%s", name);
+	return em_policy_init(&cfg, units, group_of_unit);
+}
+
+static void start_policy_with(const char *name, const char *more)
 {
 	struct em_sys_features features;
 
 	em_sys_uffd_open(false, &features);
 	is_int(em_window_init(16), 0, "a window");
 	em_threads_init();
-	is_int(em_policy_init(name, em_window_bytes() >> EM_PAGE_SHIFT >> 4), 0,
+	is_int(init_policy(name, more, em_window_bytes() >> EM_PAGE_SHIFT >> 4), 0,
 	       "and policy %s", name);
+}
+
+static void start_policy(const char *name)
+{
+	start_policy_with(name, "");
 }
 
 static void behind_the_core(const void *arg)
@@ -497,12 +517,169 @@ static void clock_behind_the_core(const void *arg)
 	ok(units[0] == 1 && units[3] == 0, "the one taken back from standby leaves last");
 }
 
+/* ---- groups -------------------------------------------------------------- */
+
+/* Tells of units [from, to), then counts those of each group among n victims. */
+static void tell_units(uint32_t from, uint32_t to, enum extmem_event why)
+{
+	for (uint32_t u = from; u < to; u++)
+		em_policy_tell(u, why);
+}
+
+static void count_victims(size_t n, size_t counts[4])
+{
+	uint32_t units[2048];
+
+	memset(counts, 0, 4 * sizeof(*counts));
+	n = em_policy_victims(units, n);
+	for (size_t i = 0; i < n; i++)
+		counts[units[i] / 1000]++;
+}
+
+static void priorities(const void *arg)
+{
+	size_t c[4];
+
+	(void)arg;
+	start_policy_with("fifo", "regions[0].priority=1\nregions[1].priority=-1\n");
+	em_gauge(&em_segment->limit_pages, 100000);
+	tell_units(0, 400, EXTMEM_FIRST);
+	tell_units(1000, 1400, EXTMEM_FIRST);
+	tell_units(2000, 2400, EXTMEM_FIRST);
+	count_victims(140, c);
+	is_int(c[0] + c[1] + c[2], 140, "as many victims as were asked for");
+	ok(c[2] > c[0] * 3 / 2 && c[0] > c[1] * 3 / 2,
+	   "the dearer the fewer: %zu, %zu and %zu of priority -1, 0 and 1", c[2], c[0], c[1]);
+	count_victims(2048, c);
+	is_int(c[0] + c[1] + c[2], 1200 - 140, "each unit leaves once, whatever its priority");
+}
+
+/* Units that come back at once, against some that nobody asks for again. */
+static void refaults(const void *arg)
+{
+	size_t c[4], left[2] = { 0, 0 };
+
+	(void)arg;
+	start_policy_with("fifo", "regions[0].priority=0\n");
+	em_gauge(&em_segment->limit_pages, 100000);
+	tell_units(0, 400, EXTMEM_FIRST);
+	tell_units(1000, 1400, EXTMEM_FIRST);
+	for (int round = 0; round < 30; round++) {
+		uint32_t units[10];
+		size_t n = em_policy_victims(units, 10);
+		for (size_t i = 0; i < n; i++) {
+			left[units[i] / 1000]++;
+			em_policy_tell(units[i], units[i] < 1000 ? EXTMEM_MAJOR : EXTMEM_FIRST);
+		}
+	}
+	ok(left[1] > left[0] * 2, "%zu units of those that come back leave, %zu of the others",
+	   left[0], left[1]);
+	count_victims(2048, c);
+	is_int(c[0] + c[1], 800, "and all are there");
+}
+
+static void bounds(const void *arg)
+{
+	size_t c[4];
+
+	(void)arg;
+	/* 16 pages a unit; the limit is 1000 units. */
+	start_policy_with("fifo", "limits.memory=62500K\nregions[0].min=40%\n"
+				  "regions[1].max=10%\nregions[2].pin=true\n");
+	em_gauge(&em_segment->limit_pages, 16000);
+	em_credits_init(16000, 100, 200); /* plenty is free */
+	tell_units(0, 300, EXTMEM_FIRST);
+	tell_units(1000, 1350, EXTMEM_FIRST);
+	tell_units(2000, 2150, EXTMEM_FIRST);
+	tell_units(3000, 3100, EXTMEM_FIRST);
+	ok(em_policy_is_over(), "a group has more than it may have");
+	count_victims(2048, c);
+	ok(c[0] + c[1] + c[3] == 0 && c[2] == 50, "only it gives units, down to its max: %zu", c[2]);
+	em_policy_victims((uint32_t[1]){ 0 }, 1);
+	ok(!em_policy_is_over(), "then nobody has too much");
+	em_credits_take(15900); /* now memory is scarce */
+	count_victims(390, c);
+	ok(c[0] + c[2] == 390 && !c[1] && !c[3],
+	   "what is promised and what is pinned stays while there is something else");
+	count_victims(360, c);
+	ok(c[1] == 350 && c[3] == 0 && c[0] + c[2] == 10, "then goes what was promised");
+	count_victims(2048, c);
+	is_int(c[3], 100, "and last what is pinned");
+}
+
+static _Atomic bool stop_changing;
+
+static void *change(void *arg)
+{
+	static struct em_config cfg;
+	size_t n = 0;
+
+	while (!stop_changing) {
+		em_config_init(&cfg);
+		snprintf(cfg.algorithm, sizeof(cfg.algorithm), "%s",
+			 extmem_evictions[n % 12]->name);
+		if (n++ % 3 == 0)
+			em_config_load(&cfg, "regions[0].priority=2\nregions[1].max=5%\n"
+				       "regions[1].eviction.algorithm=mru\n", NULL, 0);
+		if (em_policy_change(&cfg) < 0)
+			break;
+		usleep(500);
+	}
+	*(size_t *)arg = n;
+	return NULL;
+}
+
+/* Algorithms and rules change all the time, under those who tell and take. */
+static void changes(const void *arg)
+{
+	pthread_t t;
+	size_t n;
+
+	start_policy(arg);
+	em_gauge(&em_segment->limit_pages, 16000);
+	em_credits_init(16000, 100, 200);
+	em_credits_take(15900); /* memory is scarce */
+	pthread_create(&t, NULL, change, &n);
+	for (int i = 0; i < 5; i++) {
+		told_enough = 0;
+		memset((void *)left_times, 0, sizeof(left_times));
+		test_tellers();
+	}
+	stop_changing = true;
+	pthread_join(t, NULL);
+	ok(n > 3, "%zu changes meanwhile", n);
+}
+
+/* What is in stays in, coldest first, when the algorithm changes. */
+static void change_keeps(const void *arg)
+{
+	struct em_config cfg;
+	uint32_t units[400];
+	size_t n, wrong = 0;
+
+	(void)arg;
+	start_policy("lru");
+	tell_units(0, 300, EXTMEM_FIRST);
+	em_config_init(&cfg);
+	strcpy(cfg.algorithm, "fifo");
+	is_int(em_policy_change(&cfg), 0, "fifo instead of lru");
+	n = em_policy_victims(units, 400);
+	is_int(n, 300, "all that was in is in");
+	for (uint32_t u = 0; u < n; u++)
+		wrong += units[u] != u;
+	is_int(wrong, 0, "in its order");
+	strcpy(cfg.algorithm, "optimal");
+	is_int(em_policy_change(&cfg), -EINVAL, "an unknown one is refused");
+	em_policy_tell(7, EXTMEM_FIRST);
+	is_int(em_policy_victims(units, 400), 1, "and the old one goes on");
+}
+
 int main(void)
 {
 	uint64_t seed = first_seed();
 
 	ok(!extmem_eviction_find("optimal"), "there is no policy of an unknown name");
-	is_int(em_policy_init("optimal", 16), -EINVAL, "and it cannot be started");
+	is_int(init_policy("optimal", "", 16), -EINVAL, "and it cannot be started");
 	for (size_t i = 0; extmem_evictions[i]; i++) {
 		const char *name = extmem_evictions[i]->name;
 
@@ -521,5 +698,10 @@ int main(void)
 	test_lru_references();
 	test_scan();
 	in_child("clock", clock_behind_the_core, "clock");
+	in_child("priorities", priorities, NULL);
+	in_child("refaults", refaults, NULL);
+	in_child("bounds", bounds, NULL);
+	in_child("changes", changes, "lru");
+	in_child("change keeps", change_keeps, NULL);
 	return done_testing();
 }

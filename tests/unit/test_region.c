@@ -127,7 +127,7 @@ static bool do_map(void)
 	int prot = any_prot();
 	uintptr_t addr;
 
-	if (em_region_map(count * PAGE, align, prot, EM_SOURCE_MMAP, &addr) < 0)
+	if (em_region_map(count * PAGE, align, prot, (struct em_origin){ EM_SOURCE_MMAP, 0 }, &addr) < 0)
 		return false;
 	p = em_page_of(addr);
 	if (addr % align || p % (1u << em_granule_shift()))
@@ -146,7 +146,7 @@ static bool do_map_at(void)
 	int prot = any_prot();
 
 	any_range(&from, &count);
-	if (em_region_map_at(at(from), count * PAGE, prot, EM_SOURCE_MMAP) < 0)
+	if (em_region_map_at(at(from), count * PAGE, prot, (struct em_origin){ EM_SOURCE_MMAP, 0 }) < 0)
 		return false;
 	model_set(from, count, true, prot);
 	return true;
@@ -387,7 +387,7 @@ static void foreign(const void *arg)
 	is_int(em_region_discard(addr, 96 * PAGE), 0, "all of it is discarded");
 	is_int(em_fault_handle(mid, false, false), EM_FAULT_NOT_OURS,
 	       "and the range is still not ours");
-	is_int(em_region_map_at(mid, 32 * PAGE, RW, EM_SOURCE_MMAP), 0, "it is mapped anew");
+	is_int(em_region_map_at(mid, 32 * PAGE, RW, (struct em_origin){ EM_SOURCE_MMAP, 0 }), 0, "it is mapped anew");
 	is_int(count_good(addr, 0, 96, 0), 96, "and zero, all of it");
 	fill_pages(addr, 0, 96, 2);
 	evict_all();

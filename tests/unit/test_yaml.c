@@ -150,7 +150,7 @@ static void test_refusals(void)
 		{ "limits: {frobnicate: 1}\n",
 		  "f.yaml:1:10: unknown key 'frobnicate': expected memory or on_full" },
 		{ "frobnicate: 1\n",
-		  "f.yaml:1:1: unknown key 'frobnicate': expected version, limits, watermarks, manage, eviction, prefetch, faults or tiers" },
+		  "f.yaml:1:1: unknown key 'frobnicate': expected version, limits, watermarks, manage, eviction, prefetch, faults, tiers or regions" },
 		{ "tiers: [{frobnicate: 1}]\n",
 		  "f.yaml:1:10: unknown key 'frobnicate': expected type, path or max" },
 		{ "tiers[]: {path: /x}\n",
@@ -162,7 +162,7 @@ static void test_refusals(void)
 		{ "\"limits\\0x\": {memory: 8M}\n",
 		  "f.yaml:1:1: a NUL character in a word: remove it" },
 		{ "<<: {memory: 8M}\n",
-		  "f.yaml:1:1: unknown key '<<': expected version, limits, watermarks, manage, eviction, prefetch, faults or tiers" },
+		  "f.yaml:1:1: unknown key '<<': expected version, limits, watermarks, manage, eviction, prefetch, faults, tiers or regions" },
 		/* Duplicates. */
 		{ "limits:\n  memory: 8M\n  memory: 9M\n",
 		  "f.yaml:3:3: key 'memory' is here a second time, first in line 2: keep one of them" },
@@ -422,6 +422,7 @@ static void test_write(void)
 				   "  heap: true\n"
 				   "eviction:\n"
 				   "  algorithm: lru\n"
+				   "  params: {}\n"
 				   "  way_out: auto\n"
 				   "  granule: 128K\n"
 				   "  standby: 6%\n"
@@ -563,8 +564,8 @@ static void test_default_policy_text(void)
 	fclose(f);
 	is_int(text[0], '#', "it begins with its description");
 	for (const struct em_option *o = em_options; o->key; o++) {
-		snprintf(line, sizeof(line), " %s: %s\n",
-			 strrchr(o->key, '.') + 1, o->def);
+		snprintf(line, sizeof(line), " %s: %s\n", strrchr(o->key, '.') + 1,
+			 o->type == EM_OPT_PARAMS ? "{}" : o->def);
 		has_str(text, line, "it shows %s with its default", o->key);
 	}
 }

@@ -148,7 +148,7 @@ static inline uintptr_t map_pages(size_t pages)
 	uintptr_t addr = 0;
 
 	if (em_region_map(pages * PAGE, PAGE, PROT_READ | PROT_WRITE,
-			  EM_SOURCE_MMAP, &addr) < 0)
+			  (struct em_origin){ EM_SOURCE_MMAP, 0 }, &addr) < 0)
 		abort();
 	return addr;
 }
