@@ -62,7 +62,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		args->count = state->argc - state->next;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "no action given: list, show, check or simulate");
+		argp_error(state, "no action given: list, show, check, simulate or advise");
 		return EINVAL;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -72,7 +72,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = options,
 	.parser = parse_option,
-	.args_doc = "list\nshow [NAME-or-FILE]\ncheck FILE...\nsimulate [OPTION...]",
+	.args_doc = "list\nshow [NAME-or-FILE]\ncheck FILE...\nsimulate [OPTION...]\nadvise --trace FILE [OPTION...]",
 	.doc = doc,
 };
 
@@ -420,7 +420,7 @@ static int act(const struct arguments *args)
 		return show_policy(args->words[1], args->json);
 	}
 	if (strcmp(action, "check"))
-		cmd_die(USAGE, "unknown action '%s': expected list, show, check or simulate",
+		cmd_die(USAGE, "unknown action '%s': expected list, show, check, simulate or advise",
 			action);
 	if (args->json)
 		cmd_die(USAGE, "'check' has no --json: it prints errors as text, with file, line and column");
@@ -438,6 +438,8 @@ int main(int argc, char **argv)
 	argp_err_exit_status = USAGE;
 	if (argc > 1 && !strcmp(argv[1], "simulate"))
 		return finish(cmd_policy_simulate(argc - 1, argv + 1));
+	if (argc > 1 && !strcmp(argv[1], "advise"))
+		return finish(cmd_policy_advise(argc - 1, argv + 1));
 	argv[0] = name;
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
 	return finish(act(&args));

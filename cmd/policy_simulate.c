@@ -7,8 +7,11 @@
 #include "policy_simulate.h"
 #include "policies/policies.h"
 #include "trace.h"
+#include "util.h"
 
 #include <argp.h>
+#include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,37 +19,28 @@
 
 #define FAILED 1
 #define USAGE 2
-#define LIMITS_MAX 16u
-#define ALGORITHMS_MAX 32u
 #define PAGES_MAX (1u << 28)
+#define PAGE_BYTES 4096u
+#define CHART_LIMITS 20u
 #define REFERENCES_MAX (1ul << 32)
 #define OPTIMUM "optimum"
 
 struct arguments {
-	const char *trace, *synthetic;
+	const char *trace, *synthetic, *svg;
 	char *policies, *limits;
 	struct cmd_synthesis of;
-	bool json, verbose;
+	bool by_page, json, verbose;
 };
 
-/* What is simulated, and what came out: misses by algorithm and limit. */
-struct table {
-	const char *name;
-	struct cmd_trace trace;
-	const struct extmem_eviction *algorithms[ALGORITHMS_MAX]; /* NULL: the optimum */
-	size_t rows;
-	uint32_t limits[LIMITS_MAX];
-	size_t columns;
-	uint64_t misses[ALGORITHMS_MAX][LIMITS_MAX];
-};
-
-enum { KEY_PAGES = 256, KEY_REFERENCES, KEY_SEED };
+enum { KEY_PAGES = 256, KEY_REFERENCES, KEY_SEED, KEY_UNIT, KEY_SVG };
 
 static const struct argp_option options[] = {
-	{ "trace", 't', "FILE", 0, "References from a text, a page number a line; - is the standard input", 0 },
+	{ "trace", 't', "FILE", 0, "References from what extmem run --trace recorded, or from a text, a page number a line; - is the standard input", 0 },
+	{ "unit", KEY_UNIT, "UNIT", 0, "Of a recorded trace: page, or granule, which is what algorithms count in a running program (granule)", 0 },
 	{ "synthetic", 's', "KIND", 0, "Made-up references: zipf[:S], loop, uniform, scan+hot, stride[:N] (zipf:1)", 0 },
 	{ "policies", 'p', "NAMES", 0, "Algorithms, with commas between; all by default", 0 },
-	{ "limits", 'l', "LIST", 0, "Memory: pages, or percentages of the pages that there are (10%,25%,50%)", 0 },
+	{ "limits", 'l', "LIST", 0, "Memory: units of the trace, sizes such as 64M, or percentages of all that it touches (10%,25%,50%)", 0 },
+	{ "svg", KEY_SVG, "FILE", 0, "Draw the miss ratios over 20 limits, too", 0 },
 	{ "pages", KEY_PAGES, "N", 0, "Made up: how many different pages (10000)", 0 },
 	{ "references", KEY_REFERENCES, "N", 0, "Made up: how many references (1000000)", 0 },
 	{ "seed", KEY_SEED, "N", 0, "Made up: another course of chance (1)", 0 },
@@ -63,6 +57,7 @@ static const char doc[] =
 	"\n"
 	"EXAMPLES\n"
 	"  extmem policy simulate --synthetic scan+hot --policies lru,s3fifo,mru\n"
+	"  extmem policy simulate --trace faults --limits 64M,128M --svg curves.svg\n"
 	"  awk '{ print $2 }' faults.txt | extmem policy simulate --trace - --limits 1000,2000\n"
 	"\n"
 	"The exit status is 0, or 1 when a trace cannot be read, or 2 for wrong "
@@ -97,6 +92,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_SEED:
 		args->of.seed = whole_number("--seed", arg, 0, UINT64_MAX);
 		return 0;
+	case KEY_UNIT: args->by_page = cmd_simulation_by_page(arg); return 0;
+	case KEY_SVG: args->svg = arg; return 0;
 	case 'j': args->json = true; return 0;
 	case 'v': args->verbose = true; return 0;
 	case ARGP_KEY_ARG:
@@ -110,28 +107,29 @@ static const struct argp argp = { .options = options, .parser = parse_option, .d
 
 /* ---- what to do ------------------------------------------------------- */
 
-static void get_trace(struct table *t, const struct arguments *args)
+static void get_trace(struct cmd_simulation *t, const struct arguments *args)
 {
 	char err[512];
 
 	if (args->trace && args->synthetic)
 		cmd_die(USAGE, "both --trace and --synthetic: expected one of them");
 	t->name = args->trace ? args->trace : args->synthetic ? args->synthetic : "zipf:1";
-	if (args->trace ? !cmd_trace_read(&t->trace, args->trace, err, sizeof(err))
+	if (args->trace ? !cmd_trace_read(&t->trace, args->trace, args->by_page, err,
+					 sizeof(err))
 			: !cmd_trace_make(&t->trace, t->name, &args->of, err, sizeof(err)))
 		cmd_die(args->trace ? FAILED : USAGE, "%s", err);
 }
 
-static void choose_algorithms(struct table *t, char *names)
+void cmd_simulation_choose(struct cmd_simulation *t, char *names)
 {
 	char *rest = names;
 
-	for (size_t i = 0; !names && extmem_evictions[i] && t->rows < ALGORITHMS_MAX - 1; i++)
+	for (size_t i = 0; !names && extmem_evictions[i] && t->rows < CMD_ALGORITHMS_MAX - 1; i++)
 		t->algorithms[t->rows++] = extmem_evictions[i];
 	for (char *name; names && (name = strtok_r(rest, ",", &rest));) {
-		if (t->rows == ALGORITHMS_MAX - 1)
+		if (t->rows == CMD_ALGORITHMS_MAX - 1)
 			cmd_die(USAGE, "'--policies' names more than %u algorithms",
-				ALGORITHMS_MAX - 1);
+				CMD_ALGORITHMS_MAX - 1);
 		t->algorithms[t->rows] = extmem_eviction_find(name);
 		if (!t->algorithms[t->rows++])
 			cmd_die(USAGE, "unknown algorithm '%s': see extmem-policy(5) for their names",
@@ -140,34 +138,55 @@ static void choose_algorithms(struct table *t, char *names)
 	t->algorithms[t->rows++] = NULL;
 }
 
-static void choose_limits(struct table *t, char *list)
+void cmd_simulation_add_percent(struct cmd_simulation *t, double percent)
+{
+	uint32_t n = (uint32_t)em_max((uint64_t)(percent * t->trace.units / 100), 1);
+
+	if (!t->columns || t->limits[t->columns - 1] != n)
+		t->limits[t->columns++] = n;
+}
+
+/* Units of memory; 0 for what is no amount. */
+static double parse_limit(const char *word, const struct cmd_trace *trace)
+{
+	static const char letters[] = "KMGT";
+	char *end;
+	double n = strtod(word, &end);
+	const char *letter = *end ? strchr(letters, *end) : NULL;
+
+	if (word[0] < '0' || word[0] > '9' || (*end && end[1]))
+		return 0;
+	if (letter) /* a part of a unit is none */
+		return n * (double)(1ull << 10 * (letter - letters + 1)) / trace->unit_bytes;
+	if (*end == '%')
+		return n > 100 ? 0 : fmax(n * trace->units / 100, 1);
+	return *end ? 0 : n;
+}
+
+static void choose_limits(struct cmd_simulation *t, char *list)
 {
 	for (char *word, *rest = list; (word = strtok_r(rest, ",", &rest));) {
-		char *end;
-		double n = strtod(word, &end);
-		bool percent = !strcmp(end, "%");
+		double n = parse_limit(word, &t->trace);
 
-		if (t->columns == LIMITS_MAX)
-			cmd_die(USAGE, "'--limits' has more than %u", LIMITS_MAX);
-		if (word[0] < '0' || word[0] > '9' || (*end && !percent) ||
-		    (percent ? n > 100 : n < 1 || n > PAGES_MAX))
-			cmd_die(USAGE, "'--limits' has '%s': expected pages, or a percentage up to 100%%",
+		if (t->columns == CMD_LIMITS_MAX)
+			cmd_die(USAGE, "'--limits' has more than %u", CMD_LIMITS_MAX);
+		if (!(n >= 1 && n <= PAGES_MAX))
+			cmd_die(USAGE, "'--limits' has '%s': expected units of the trace, a size such as 64M, or a percentage up to 100%%",
 				word);
-		n = percent ? n * t->trace.units / 100 : n;
-		t->limits[t->columns++] = n < 1 ? 1 : (uint32_t)n;
+		t->limits[t->columns++] = (uint32_t)n;
 	}
 	if (!t->columns)
-		cmd_die(USAGE, "'--limits' is empty: expected pages or percentages");
+		cmd_die(USAGE, "'--limits' is empty: expected units, sizes or percentages");
 }
 
 /* ---- what came out ----------------------------------------------------- */
 
-static const char *row_name(const struct table *t, size_t row)
+const char *cmd_simulation_row(const struct cmd_simulation *t, size_t row)
 {
 	return t->algorithms[row] ? t->algorithms[row]->name : OPTIMUM;
 }
 
-static double ratio(const struct table *t, size_t row, size_t column)
+double cmd_simulation_ratio(const struct cmd_simulation *t, size_t row, size_t column)
 {
 	return (double)t->misses[row][column] / (double)t->trace.count;
 }
@@ -180,7 +199,7 @@ static double seconds_now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static void simulate(struct table *t, bool verbose)
+void cmd_simulation_run(struct cmd_simulation *t, bool verbose)
 {
 	for (size_t row = 0; row < t->rows; row++) {
 		double start = seconds_now();
@@ -190,17 +209,17 @@ static void simulate(struct table *t, bool verbose)
 			t->misses[row][k] = ops ? cmd_simulate(ops, &t->trace, t->limits[k])
 						: cmd_simulate_optimum(&t->trace, t->limits[k]);
 			if (t->misses[row][k] == UINT64_MAX)
-				cmd_die(FAILED, "no memory to simulate '%s'", row_name(t, row));
+				cmd_die(FAILED, "no memory to simulate '%s'", cmd_simulation_row(t, row));
 		}
 		if (verbose)
 			fprintf(stderr, "%-12s %.1f million references a second\n",
-				row_name(t, row), (double)(t->trace.count * t->columns) / 1e6 /
+				cmd_simulation_row(t, row), (double)(t->trace.count * t->columns) / 1e6 /
 				(seconds_now() - start));
 	}
 }
 
 /* Whether no algorithm but the optimum misses less. */
-static bool is_best(const struct table *t, size_t row, size_t column)
+static bool is_best(const struct cmd_simulation *t, size_t row, size_t column)
 {
 	for (size_t i = 0; i + 1 < t->rows; i++)
 		if (t->misses[i][column] < t->misses[row][column])
@@ -208,39 +227,78 @@ static bool is_best(const struct table *t, size_t row, size_t column)
 	return row + 1 < t->rows;
 }
 
-static void print_table(const struct table *t)
+const char *cmd_simulation_unit(const struct cmd_simulation *t, char out[32])
 {
-	printf("%s: %zu references to %u pages; misses in percent, * the fewest\n", t->name,
-	       t->trace.count, t->trace.units);
+	char bytes[16];
+
+	if (t->trace.unit_bytes == PAGE_BYTES)
+		return "pages";
+	snprintf(out, 32, "granules of %s", cmd_human_bytes(t->trace.unit_bytes, bytes));
+	return out;
+}
+
+bool cmd_simulation_by_page(const char *unit)
+{
+	if (strcmp(unit, "page") && strcmp(unit, "granule"))
+		cmd_die(USAGE, "'--unit' is '%s': expected page or granule", unit);
+	return !strcmp(unit, "page");
+}
+
+static void print_table(const struct cmd_simulation *t)
+{
+	char unit[32];
+
+	printf("%s: %zu references to %u %s; misses in percent, * the fewest\n", t->name,
+	       t->trace.count, t->trace.units, cmd_simulation_unit(t, unit));
 	printf("%-12s", "limit");
 	for (size_t k = 0; k < t->columns; k++)
 		printf(" %9u%s", t->limits[k], k + 1 < t->columns ? " " : "");
 	putchar('\n');
 	for (size_t row = 0; row < t->rows; row++) {
-		printf("%-12s", row_name(t, row));
+		printf("%-12s", cmd_simulation_row(t, row));
 		for (size_t k = 0; k < t->columns; k++)
-			printf(" %9.2f%c", ratio(t, row, k) * 100, is_best(t, row, k) ? '*' : ' ');
+			printf(" %9.2f%c", cmd_simulation_ratio(t, row, k) * 100, is_best(t, row, k) ? '*' : ' ');
 		putchar('\n');
 	}
 }
 
-static void print_json(const struct table *t)
+static void print_json(const struct cmd_simulation *t)
 {
-	printf("{\"references\": %zu, \"pages\": %u, \"limits_pages\": [", t->trace.count,
-	       t->trace.units);
+	printf("{\"references\": %zu, \"unit_bytes\": %u, \"pages\": %u, \"limits_pages\": [",
+	       t->trace.count, t->trace.unit_bytes, t->trace.units);
 	for (size_t k = 0; k < t->columns; k++)
 		printf("%s%u", k ? ", " : "", t->limits[k]);
 	printf("],\n \"algorithms\": [\n");
 	for (size_t row = 0; row < t->rows; row++) {
-		printf("  {\"name\": \"%s\", \"misses\": [", row_name(t, row));
+		printf("  {\"name\": \"%s\", \"misses\": [", cmd_simulation_row(t, row));
 		for (size_t k = 0; k < t->columns; k++)
 			printf("%s%lu", k ? ", " : "", t->misses[row][k]);
 		printf("], \"miss_ratio\": [");
 		for (size_t k = 0; k < t->columns; k++)
-			printf("%s%.6f", k ? ", " : "", ratio(t, row, k));
+			printf("%s%.6f", k ? ", " : "", cmd_simulation_ratio(t, row, k));
+		/* What was touched for the first time need not be read. */
+		printf("], \"bytes_read\": [");
+		for (size_t k = 0; k < t->columns; k++)
+			printf("%s%lu", k ? ", " : "", (t->misses[row][k] - t->trace.units) *
+							t->trace.unit_bytes);
 		printf("]}%s\n", row + 1 < t->rows ? "," : "");
 	}
 	printf("]}\n");
+}
+
+static void draw(struct cmd_simulation *t, const char *file, bool verbose)
+{
+	FILE *f = fopen(file, "we");
+
+	if (!f)
+		cmd_die(FAILED, "cannot write '%s': %s", file, strerror(errno));
+	t->columns = 0;
+	for (unsigned int i = 1; i <= CHART_LIMITS; i++)
+		cmd_simulation_add_percent(t, 100.0 * i / CHART_LIMITS);
+	cmd_simulation_run(t, verbose);
+	cmd_simulation_chart(t, f);
+	if (ferror(f) | fclose(f))
+		cmd_die(FAILED, "cannot write '%s': %s", file, strerror(errno));
 }
 
 int cmd_policy_simulate(int argc, char **argv)
@@ -248,18 +306,20 @@ int cmd_policy_simulate(int argc, char **argv)
 	static char name[] = "extmem policy simulate";
 	char limits[] = "10%,25%,50%";
 	struct arguments args = { .of = { 10000, 1000000, 1 }, .limits = limits };
-	struct table t = { .rows = 0 };
+	struct cmd_simulation t = { .rows = 0 };
 
 	argv[0] = name;
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
-	choose_algorithms(&t, args.policies);
+	cmd_simulation_choose(&t, args.policies);
 	get_trace(&t, &args);
 	choose_limits(&t, args.limits);
-	simulate(&t, args.verbose);
+	cmd_simulation_run(&t, args.verbose);
 	if (args.json)
 		print_json(&t);
 	else
 		print_table(&t);
+	if (args.svg)
+		draw(&t, args.svg, args.verbose);
 	cmd_trace_free(&t.trace);
 	return 0;
 }

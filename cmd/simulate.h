@@ -11,6 +11,7 @@ struct cmd_trace {
 	uint32_t *refs; /* units, each below `units` */
 	size_t count;
 	uint32_t units;
+	uint32_t unit_bytes; /* of a page, or of what a recording has for granules */
 };
 
 /*

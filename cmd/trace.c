@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace.h"
+#include "recording.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -9,6 +10,8 @@
 #include <string.h>
 
 #define LINE_MAX_BYTES 4096
+#define PAGE_BYTES 4096u
+#define COLUMN "obj_id"
 
 void cmd_trace_free(struct cmd_trace *t)
 {
@@ -16,7 +19,7 @@ void cmd_trace_free(struct cmd_trace *t)
 	*t = (struct cmd_trace){ .refs = NULL };
 }
 
-/* ---- from a text ----------------------------------------------------- */
+/* ---- units ----------------------------------------------------------- */
 
 /* Pages as they were named, by open addressing: a number for each. */
 struct numbers {
@@ -84,8 +87,39 @@ static bool add(struct cmd_trace *t, size_t *room, uint32_t unit)
 	return true;
 }
 
+/* ---- from a text ----------------------------------------------------- */
+
+/* The field of a line that has the page: the last one, or as the first line says. */
+static char *find_field(char *line, int column)
+{
+	char *last = strrchr(line, ',');
+
+	if (column < 0)
+		return last ? last + 1 : line;
+	for (; column > 0 && line; column--)
+		line = (line = strchr(line, ',')) ? line + 1 : NULL;
+	if (!line)
+		return NULL;
+	line[strcspn(line, ",")] = '\0';
+	return line;
+}
+
+/* Which field of a heading is the page's; -1: the line is none. */
+static int find_column(const char *line)
+{
+	int column = 0;
+
+	for (; strncmp(line, COLUMN ",", strlen(COLUMN) + 1); column++) {
+		line = strchr(line, ',');
+		if (!line)
+			return -1;
+		line++;
+	}
+	return column;
+}
+
 /* 1: a page; 0: an empty line; -1: neither. */
-static int parse_line(char *line, uint64_t *page)
+static int parse_line(char *line, int column, uint64_t *page)
 {
 	char *end = strchr(line, '#'), *field;
 
@@ -93,8 +127,9 @@ static int parse_line(char *line, uint64_t *page)
 		*end = '\0';
 	for (end = line + strlen(line); end > line && isspace((unsigned char)end[-1]);)
 		*--end = '\0';
-	field = strrchr(line, ',');
-	field = field ? field + 1 : line;
+	field = find_field(line, column);
+	if (!field)
+		return *line ? -1 : 0;
 	field += strspn(field, " \t");
 	if (!*field)
 		return field == line + strspn(line, " \t") ? 0 : -1;
@@ -110,12 +145,15 @@ static bool read_lines(struct cmd_trace *t, FILE *f, const char *name, struct nu
 {
 	char line[LINE_MAX_BYTES];
 	size_t room = 0;
+	int column = -1;
 
 	for (unsigned long number = 1; fgets(line, sizeof(line), f); number++) {
 		uint64_t page;
 		uint32_t unit;
-		int found = strlen(line) == sizeof(line) - 1 ? -1 : parse_line(line, &page);
-
+		if (number == 1 && (column = find_column(line)) >= 0)
+			continue;
+		int found = strlen(line) == sizeof(line) - 1 ? -1 :
+			    parse_line(line, column, &page);
 		if (found < 0) {
 			snprintf(err, err_bytes, "%s:%lu: expected a page number, alone or after the last comma",
 				 name, number);
@@ -138,10 +176,67 @@ static bool read_lines(struct cmd_trace *t, FILE *f, const char *name, struct nu
 		return false;
 	}
 	t->units = (uint32_t)n->used;
+	t->unit_bytes = PAGE_BYTES;
 	return true;
 }
 
-bool cmd_trace_read(struct cmd_trace *t, const char *name, char *err, size_t err_bytes)
+/* ---- recorded ---------------------------------------------------------- */
+
+struct recorder {
+	struct cmd_trace *t;
+	const struct cmd_recording *r;
+	struct numbers *n;
+	size_t room;
+	bool by_page;
+};
+
+/* The same page of another program is another page. */
+static bool add_fault(void *arg, const struct cmd_fault *f)
+{
+	struct recorder *in = arg;
+	const struct em_trace_program *p = &in->r->programs[f->program];
+	uint64_t unit = in->by_page ? f->page : f->page / (p->granule_bytes / p->page_bytes);
+	uint32_t number = number_of(in->n, (uint64_t)f->program << 44 | unit);
+
+	return number < EXTMEM_UNITS_MAX && add(in->t, &in->room, number);
+}
+
+static bool read_recording(struct cmd_trace *t, FILE *f, const char *name, bool by_page,
+			   struct numbers *n, char *err, size_t err_bytes)
+{
+	struct cmd_recording r;
+	bool good = cmd_recording_read(&r, f, name, err, err_bytes);
+
+	if (good && !r.faults) {
+		good = false;
+		snprintf(err, err_bytes, "%s: there is no fault in it", name);
+	} else if (good && !cmd_recording_visit(&r, add_fault, &(struct recorder){
+				t, &r, n, 0, by_page })) {
+		good = false;
+		snprintf(err, err_bytes, "%s: no memory for so many references", name);
+	}
+	t->units = (uint32_t)n->used;
+	if (good)
+		t->unit_bytes = by_page ? r.programs[0].page_bytes : r.programs[0].granule_bytes;
+	cmd_recording_free(&r);
+	return good;
+}
+
+/* One letter tells them apart: no line of a text begins with it. */
+static bool read_either(struct cmd_trace *t, FILE *f, const char *name, bool by_page,
+			struct numbers *n, char *err, size_t err_bytes)
+{
+	int first = getc(f);
+
+	if (first != EOF)
+		ungetc(first, f);
+	return first == EM_TRACE_MAGIC[0] ?
+	       read_recording(t, f, name, by_page, n, err, err_bytes) :
+	       read_lines(t, f, name, n, err, err_bytes);
+}
+
+bool cmd_trace_read(struct cmd_trace *t, const char *name, bool by_page, char *err,
+		    size_t err_bytes)
 {
 	bool is_stdin = !strcmp(name, "-");
 	FILE *f = is_stdin ? stdin : fopen(name, "re");
@@ -153,7 +248,7 @@ bool cmd_trace_read(struct cmd_trace *t, const char *name, char *err, size_t err
 		snprintf(err, err_bytes, "cannot open '%s': %s", name, strerror(errno));
 		return false;
 	}
-	good = read_lines(t, f, is_stdin ? "<stdin>" : name, &n, err, err_bytes);
+	good = read_either(t, f, is_stdin ? "<stdin>" : name, by_page, &n, err, err_bytes);
 	free(n.pages);
 	free(n.units);
 	if (!is_stdin)
@@ -297,7 +392,7 @@ bool cmd_trace_make(struct cmd_trace *t, const char *spec, const struct cmd_synt
 	bool known = true;
 
 	*t = (struct cmd_trace){ calloc(of->references, sizeof(uint32_t)), of->references,
-				 of->pages };
+				 of->pages, PAGE_BYTES };
 	if (t->refs && make(t, spec, of, &known))
 		return true;
 	cmd_trace_free(t);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * trace: references to units, from a file or made up.
+ * trace: references to units, from a file or made up. A file is what
+ * `extmem run --trace` recorded, or a text.
  */
 #ifndef CMD_TRACE_H
 #define CMD_TRACE_H
@@ -17,11 +18,14 @@ struct cmd_synthesis {
 };
 
 /*
- * Reads a text: a page number a line, decimal or 0x..., alone or as the last field of
- * commas; empty lines and what follows # count for nothing. Pages are numbered anew from 0, so that far ones take
- * no memory. name: a file, or - for the standard input. False with a message.
+ * Reads a recording, all its threads by time, every fault a reference; by_page: a unit is a page,
+ * not a granule. Or a text: a page number a line, decimal or 0x..., alone, as
+ * the last field of commas, or as that which a first line calls obj_id; empty lines and what follows # count
+ * for nothing. Units are numbered anew from 0, so that far ones take no memory.
+ * name: a file, or - for the standard input. False with a message.
  */
-bool cmd_trace_read(struct cmd_trace *t, const char *name, char *err, size_t err_bytes);
+bool cmd_trace_read(struct cmd_trace *t, const char *name, bool by_page, char *err,
+		    size_t err_bytes);
 /*
  * Makes up "zipf:S", "loop", "uniform", "scan+hot" or "stride:N". False
  * with a message.

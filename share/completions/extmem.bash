@@ -121,7 +121,7 @@ _extmem_verb() {
 	elif [[ $verb = dump ]]; then
 		_extmem_reply "$word" "$(_extmem_pids)"
 	elif [[ $verb = policy && $COMP_CWORD = 2 ]]; then
-		_extmem_reply "$word" list show check simulate
+		_extmem_reply "$word" list show check simulate advise
 	elif [[ $verb = policy && ${COMP_WORDS[2]} != list ]]; then
 		_extmem_value --policy "$word"
 	elif [[ $verb = help ]]; then

@@ -276,11 +276,11 @@ extmem policy: cannot open 'none': No such file or directory"
 @test "an unknown action, none, and an unknown option exit with 2" {
 	run --separate-stderr policy lsit
 	[ "$status" -eq 2 ]
-	equal "$stderr" "extmem policy: unknown action 'lsit': expected list, show, check or simulate"
+	equal "$stderr" "extmem policy: unknown action 'lsit': expected list, show, check, simulate or advise"
 	run --separate-stderr policy
 	[ "$status" -eq 2 ]
 	[ -z "$output" ]
-	[[ $stderr == "extmem policy: no action given: list, show, check or simulate"* ]]
+	[[ $stderr == "extmem policy: no action given: list, show, check, simulate or advise"* ]]
 	run --separate-stderr policy --frobnicate list
 	[ "$status" -eq 2 ]
 	[[ $stderr == *"frobnicate"* ]]
@@ -299,7 +299,7 @@ extmem policy: cannot open 'none': No such file or directory"
 }
 
 @test "every option in --help is in the manual, and the other way round" {
-	{ policy --help; policy simulate --help; } | grep -oE -- '--[a-z-]+' | sort -u >help
+	{ policy --help; policy simulate --help; policy advise --help; } | grep -oE -- '--[a-z-]+' | sort -u >help
 	sed 's/\\-/-/g' "$srcdir/man/extmem-policy.1" |
 		grep -oE -- '--[a-z]+[a-z-]*' | sort -u >manual
 	# The usage line of --help has an example of another verb's option.

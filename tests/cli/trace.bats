@@ -185,3 +185,97 @@ same_count() {
 		[ "$(sed 1d <<<"$output" | cut -d, -f6 | sort -u | wc -l)" -ge 3 ]
 	done
 }
+
+# ---- simulate and advise -----------------------------------------------------------
+
+# misses OPTION...: of fifo, by JSON.
+misses() {
+	extmem policy simulate --policies fifo --json "$@"
+	expect_status 0
+	sed -n 's/.*"fifo", "misses": \(\[[^]]*\]\).*/\1/p' <<<"$output"
+}
+
+@test "a recorded trace is simulated in granules or pages, and so is its CSV" {
+	trace >"$scratch/t"
+	# Pages 5 5 6 4 are granules 1 1 1 1; with one page of memory 5 hits once.
+	[ "$(misses --trace "$scratch/t" --limits 1)" = "[1]" ]
+	[ "$(misses --trace "$scratch/t" --limits 1 --unit page)" = "[3]" ]
+	[ "$(misses --trace - --limits 4K,8K,16K --unit page <"$scratch/t")" = "[3, 3, 3]" ]
+	{ trace; trace; } >"$scratch/two"
+	[ "$(misses --trace "$scratch/two" --limits 16)" = "[2]" ]
+	extmem dump trace --format csv "$scratch/t"
+	[ "$(misses --trace - --limits 1 <<<"$output")" = "[3]" ]
+	extmem policy simulate --trace "$scratch/t" --unit tile
+	expect_status 2
+	expect_line "expected page or granule"
+	extmem policy simulate --trace "$scratch/t" --limits 1K
+	expect_status 2
+	expect_line "a size such as 64M"
+	head -c 120 "$scratch/t" >"$scratch/cut"
+	extmem policy simulate --trace "$scratch/cut"
+	expect_status 1
+	expect_line "there is no fault in it"
+	echo Error >"$scratch/cut"
+	extmem policy simulate --trace "$scratch/cut"
+	expect_status 1
+	expect_line "is no trace"
+}
+
+@test "the chart has a curve for each algorithm and the optimum" {
+	extmem policy simulate -s zipf --pages 400 --references 4000 --svg "$scratch/c.svg"
+	expect_status 0
+	python3 - "$scratch/c.svg" <<'END'
+import sys
+import xml.etree.ElementTree as tree
+
+svg = "{http://www.w3.org/2000/svg}"
+root = tree.parse(sys.argv[1]).getroot()
+curves = root.findall(svg + "polyline")
+words = [t.text for t in root.iter(svg + "text")]
+assert len(curves) >= 13, len(curves)
+assert [c.get("class") for c in curves].count("optimum") == 1
+assert "optimum" in words and "lru" in words and "miss ratio" in words
+for c in curves:
+    points = [tuple(map(float, p.split(","))) for p in c.get("points").split()]
+    assert len(points) == 20, points
+    assert all(64 <= x <= 664 and 64 <= y <= 434 for x, y in points), points
+best = [float(p.split(",")[1]) for p in curves[-1].get("points").split()]
+assert best == sorted(best), "more memory, more misses"
+for c in curves:
+    for y, p in zip(best, c.get("points").split()):
+        assert float(p.split(",")[1]) <= y, "below the optimum"
+END
+	extmem policy simulate -s loop --pages 40 --references 400 --svg /no/such/c.svg
+	expect_status 1
+	[[ $stderr == *"cannot write '/no/such/c.svg': No such file"* ]]
+}
+
+@test "advise: a loop speaks for mru, a hot set for a limit that holds it" {
+	python3 -c 'for i in range(60000): print(i % 6000)' >"$scratch/loop"
+	extmem policy advise --trace "$scratch/loop"
+	expect_status 0
+	[[ $output == *"Algorithm: mru"*"limits:"*"algorithm: mru"* ]] || fail_with "no mru"
+	echo "$output" >"$scratch/p.yaml"
+	extmem policy check "$scratch/p.yaml"
+	expect_status 0
+	python3 -c 'import random
+random.seed(5)
+for i in range(60000): print(random.randrange(3000) if i % 10 else 3000 + i // 10)' >"$scratch/hot"
+	extmem policy advise --trace "$scratch/hot" --json
+	expect_status 0
+	python3 -c 'import json, sys
+a = json.loads(sys.argv[1])
+assert a["reason"] == "knee" and 3000 <= a["limit_units"] <= 4000, a
+assert a["optimum_miss_ratio"] <= a["miss_ratio"] <= a["second_miss_ratio"], a' "$output"
+	extmem policy advise --trace "$scratch/hot"
+	first=$output
+	extmem policy advise --trace "$scratch/hot"
+	[ "$first" = "$output" ]
+	seq 1000 >"$scratch/once"
+	extmem policy advise --trace "$scratch/once"
+	expect_status 0
+	[[ $output == *"which no amount of memory avoids"*"memory: 8M"* ]]
+	extmem policy advise
+	expect_status 2
+	expect_line "--trace FILE"
+}
