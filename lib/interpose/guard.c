@@ -329,10 +329,32 @@ static size_t piece_bytes(void)
 enum cut {
 	WHOLE, /* not at all: it is one message */
 	FIRST, /* one piece: it may fall short, and asking again might block */
+	THERE, /* piece by piece for as long as there is something to read */
 	ALL,   /* piece by piece to the end */
 };
 
-static enum cut cut_socket(int fd, long nr, bool out, int flags)
+/*
+ * A stream that is read. Who does not block may wait for the next event of an
+ * edge-triggered epoll once a read has fallen short, since that says that there
+ * is no more: epoll(7).
+ */
+static enum cut cut_stream(int fd, int flags)
+{
+	long status = em_syscall(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+
+	return (status > 0 && status & O_NONBLOCK) || flags & MSG_DONTWAIT ? THERE : FIRST;
+}
+
+/* Asked of the kernel instead of reading on, which would take an error of the
+ * socket's away from the program's next call. */
+static bool is_more_there(int fd)
+{
+	int bytes = 0;
+
+	return em_syscall(SYS_ioctl, fd, FIONREAD, (long)&bytes, 0, 0, 0) == 0 && bytes > 0;
+}
+
+static enum cut cut_socket(int fd, bool out, int flags)
 {
 	int type = 0;
 	socklen_t length = sizeof(type);
@@ -342,9 +364,9 @@ static enum cut cut_socket(int fd, long nr, bool out, int flags)
 		return WHOLE;
 	if (!out)
 		return ALL;
-	if ((nr != SYS_recvfrom && nr != SYS_recvmsg) || !(flags & MSG_WAITALL))
-		return FIRST;
-	return flags & MSG_PEEK ? WHOLE : ALL;
+	if (flags & MSG_PEEK)
+		return WHOLE;
+	return flags & MSG_WAITALL ? ALL : cut_stream(fd, flags);
 }
 
 /* Of devices only those that are known to be streams. */
@@ -379,8 +401,8 @@ static enum cut may_cut(long nr, const long args[6], bool out, int flags, size_t
 	switch (st.st_mode & S_IFMT) {
 	case S_IFREG: return !out && appends(fd, nr, args, bytes) ? WHOLE : ALL;
 	case S_IFBLK: return ALL;
-	case S_IFIFO: return out ? FIRST : ALL;
-	case S_IFSOCK: return cut_socket(fd, nr, out, flags);
+	case S_IFIFO: return out ? cut_stream(fd, 0) : ALL;
+	case S_IFSOCK: return cut_socket(fd, out, flags);
 	case S_IFCHR: return cut_device(st.st_rdev, out);
 	default: return WHOLE;
 	}
@@ -471,7 +493,8 @@ static long transfer(struct transfer *t, enum cut cut)
 		}
 		if ((size_t)n < bytes)
 			break;
-	} while (cut == ALL && t->done < t->total);
+	} while (t->done < t->total &&
+		 (cut == ALL || (cut == THERE && is_more_there((int)t->args[0]))));
 	return (long)t->done;
 }
 
@@ -480,7 +503,7 @@ static long transfer_message(struct transfer *t, enum cut cut)
 	size_t control = t->header.msg_controllen;
 	long ret;
 
-	if (t->out && cut == ALL && control)
+	if (t->out && cut != FIRST && control) /* of which piece it is, would not be seen */
 		return held_call(em_call_find(t->nr), t->nr, t->args);
 	if (t->out && cut == FIRST) { /* what comes back is the program's */
 		size_t count;
@@ -538,9 +561,16 @@ static bool is_large(struct transfer *t)
 	return t->total > piece_bytes();
 }
 
+/* MSG_ ... */
 static int flags_of(long nr, const long args[6])
 {
-	return (int)(nr == SYS_recvfrom || nr == SYS_sendto ? args[3] : args[2]);
+	switch (nr) {
+	case SYS_recvfrom:
+	case SYS_sendto: return (int)args[3];
+	case SYS_recvmsg:
+	case SYS_sendmsg: return (int)args[2];
+	default: return 0;
+	}
 }
 
 static long cut_call(const struct em_call *c, long nr, const long args[6])

@@ -391,6 +391,41 @@ static void large_stream(void)
 	row_verify(p, LARGE, 25);
 }
 
+/* All that is there, by one read: after a short one the program would wait. */
+static void drained_by(const char *how, ssize_t bytes, ssize_t sent)
+{
+	if (bytes != sent)
+		ROW_FAIL("%s returned %zd of %zd bytes that were there", how, bytes, sent);
+}
+
+/* A vector of more elements than are passed on at once, and a large pipe. */
+static void large_and_edge_triggered(void)
+{
+	enum { ELEMENTS = 1000, BYTES_EACH = 1024, SENT = 128 << 10, PIPED = 768 << 10 };
+	unsigned char *p = row_map(LARGE);
+	struct iovec v[ELEMENTS];
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = ELEMENTS };
+	int s[2], ends[2];
+
+	for (int i = 0; i < ELEMENTS; i++)
+		v[i] = (struct iovec){ p + i * BYTES_EACH, BYTES_EACH };
+	row_fill(p, LARGE, 27);
+	ROW_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+	ROW_CHECK(send(s[0], p, SENT, 0) == SENT);
+	drained_by("recvmsg", recvmsg(s[1], &m, MSG_DONTWAIT), SENT);
+	ROW_CHECK(fcntl(s[1], F_SETFL, O_NONBLOCK) == 0);
+	ROW_CHECK(send(s[0], p, SENT, 0) == SENT);
+	drained_by("readv", readv(s[1], v, ELEMENTS), SENT);
+	ROW_CHECK(recv(s[1], p, LARGE, 0) == -1 && errno == EAGAIN);
+	ROW_CHECK(pipe2(ends, O_NONBLOCK) == 0);
+	if (fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) < PIPED)
+		row_skip("no pipe that large");
+	ROW_CHECK(write(ends[1], p, PIPED) == PIPED);
+	row_push_out(p, PIPED);
+	drained_by("read", read(ends[0], p, LARGE), PIPED);
+	row_verify(p, PIPED, 27);
+}
+
 static void *drain(void *arg)
 {
 	static unsigned char chunk[65536];
@@ -866,6 +901,7 @@ static const struct row rows[] = {
 	{ "large-datagram", "calls", large_datagram },
 	{ "large-stream", "calls", large_stream },
 	{ "large-pipe", "calls", large_pipe },
+	{ "large-and-edge-triggered", "calls", large_and_edge_triggered },
 	{ "large-append", "whole", large_append },
 	{ "more-than-mapped", "calls", more_than_mapped },
 	{ "fread", "net", fread_into },
