@@ -394,11 +394,25 @@ EM_EXPORT int posix_spawnp(pid_t *restrict pid, const char *restrict file,
 	return spawn(EM_REAL(posix_spawnp), pid, file, actions, attr, argv, envp);
 }
 
+/*
+ * These two hand on the environment, which getenv and putenv share with the
+ * program: it cannot be a copy. If a part of it left before the child got there,
+ * nothing was started, and we try again. system leaves the error in errno;
+ * popen says ENOMEM whatever it was.
+ */
 EM_EXPORT int system(const char *command)
 {
 	char *copy = outside_copy(command);
-	int ret = EM_REAL(system)(copy ? copy : command);
+	int tries = 0, saved = errno, ret;
 
+	do {
+		if (command && em_core_active())
+			need_strings(environ);
+		errno = 0;
+		ret = EM_REAL(system)(copy ? copy : command);
+	} while (command && errno == EFAULT && em_core_active() && ++tries < EM_EXEC_TRIES);
+	if (!errno)
+		errno = saved;
 	free(copy);
 	return ret;
 }
@@ -406,10 +420,16 @@ EM_EXPORT int system(const char *command)
 EM_EXPORT FILE *popen(const char *command, const char *mode)
 {
 	char *copy = outside_copy(command);
+	int tries = 0;
 	FILE *f;
 
 	em_heap_unmanaged_begin();
-	f = EM_REAL(popen)(copy ? copy : command, mode);
+	do {
+		if (em_core_active())
+			need_strings(environ);
+		f = EM_REAL(popen)(copy ? copy : command, mode);
+	} while (!f && (errno == ENOMEM || errno == EFAULT) && em_core_active() &&
+		 ++tries < EM_EXEC_TRIES);
 	em_heap_unmanaged_end();
 	free(copy);
 	return f;

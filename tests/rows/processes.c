@@ -506,6 +506,7 @@ static void by_exec(void)
 static void by_shell(void)
 {
 	char *command = string_away("exit 7"), *print = string_away("echo printed"), line[20];
+	char *variable = string_away("ROW_VARIABLE=9");
 	int status;
 
 	row_push_out(command, ROW_PAGE);
@@ -514,6 +515,15 @@ static void by_shell(void)
 	row_push_out(print, ROW_PAGE);
 	FILE *f = popen(print, "r");
 	ROW_CHECK(f && fgets(line, sizeof(line), f) && strcmp(line, "printed\n") == 0);
+	ROW_CHECK(pclose(f) == 0);
+	/* The environment is handed on by libc itself. */
+	ROW_CHECK(putenv(variable) == 0);
+	row_push_out(variable, ROW_PAGE);
+	status = system("exit $ROW_VARIABLE");
+	ROW_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 9);
+	row_push_out(variable, ROW_PAGE);
+	f = popen("echo $ROW_VARIABLE", "r");
+	ROW_CHECK(f && fgets(line, sizeof(line), f) && strcmp(line, "9\n") == 0);
 	ROW_CHECK(pclose(f) == 0);
 }
 
