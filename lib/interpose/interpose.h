@@ -105,6 +105,13 @@ bool em_signals_stands_in(int sig);
 void em_signals_forget(int stand_in);
 /* Passes a signal that is not ours on, as its stand-in. EM_HANDLER */
 void em_signals_forward(int sig, siginfo_t *info, const void *context);
+/*
+ * Goes on with one of ours in handler, on the stack that was interrupted: what
+ * comes back to this function is the case where it has to be done right here.
+ * Masks are shown to handler. EM_HANDLER
+ */
+void em_signals_go_on(int sig, siginfo_t *info, ucontext_t *uc,
+		      void (*handler)(int, siginfo_t *, void *));
 
 /* The code of a signal that was passed on, as it was sent. EM_HANDLER */
 int em_signals_true_code(int code);

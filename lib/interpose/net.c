@@ -91,24 +91,46 @@ static void keep_mask(ucontext_t *uc)
 	em_syscall(SYS_rt_sigprocmask, SIG_SETMASK, 0, (long)&uc->uc_sigmask, 8, 0, 0);
 }
 
-static void on_sigsys(int sig, siginfo_t *info, void *context)
+static void make_call(siginfo_t *info, ucontext_t *uc)
 {
 	int saved = errno;
-	ucontext_t *uc = context;
 	long args[6];
 
-	if (info->si_code != SYS_SECCOMP || !em_core_active() ||
-	    (info->si_errno != EM_TRAP_MARK && em_protects(EM_KNOB_MARK))) {
-		em_signals_forward(sig, info, context);
-		return;
-	}
-	atomic_store_explicit(&trapped, true, memory_order_relaxed);
-	em_count(&em_stats()->syscall_traps, 1);
 	em_arch_call_args(uc, args);
 	em_arch_call_return(uc, em_guard_call(info->si_syscall, args));
 	if (info->si_syscall == SYS_rt_sigprocmask)
 		keep_mask(uc);
 	errno = saved;
+}
+
+/* On the program's stack, where masks are as the program knows them. */
+static void make_call_there(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+
+	(void)sig;
+	make_call(info, uc);
+	if (info->si_syscall == SYS_rt_sigprocmask)
+		em_signals_show((uint64_t *)&uc->uc_sigmask);
+}
+
+/*
+ * The call may last. A collector that stops the threads meanwhile, by a signal,
+ * looks for the stack of each where its handler runs: so the call is made there.
+ */
+static void on_sigsys(int sig, siginfo_t *info, void *context)
+{
+	if (info->si_code != SYS_SECCOMP || !em_core_active() ||
+	    (info->si_errno != EM_TRAP_MARK && em_protects(EM_KNOB_MARK))) {
+		int saved = errno;
+		em_signals_forward(sig, info, context);
+		errno = saved;
+		return;
+	}
+	atomic_store_explicit(&trapped, true, memory_order_relaxed);
+	em_count(&em_stats()->syscall_traps, 1);
+	em_signals_go_on(sig, info, context, make_call_there);
+	make_call(info, context);
 }
 
 struct program {

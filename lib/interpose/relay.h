@@ -13,8 +13,9 @@
  *	the alternate stack --> rt_sigreturn
  *
  * The frame is laid out as the kernel does it, so that debuggers, unwinders and
- * handlers that change it find what they look for. A signal that interrupts the
- * alternate stack itself (a call that the net caught) is handled there.
+ * handlers that change it find what they look for. A call that the net caught is
+ * made on the program's stack in the same way; where it is not (signal.c), a
+ * signal interrupts the alternate stack itself, and is handled there.
  */
 #ifndef EM_RELAY_H
 #define EM_RELAY_H

@@ -299,6 +299,23 @@ static void relay(int sig, siginfo_t *info, void *context)
 	em_relay(sig, info, uc, handler, other, &shown_stack);
 }
 
+/*
+ * Not on stacks that may be small: one of the program's for handlers, or a managed
+ * one, which is a coroutine's as a rule.
+ */
+void em_signals_go_on(int sig, siginfo_t *info, ucontext_t *uc,
+		      void (*handler)(int, siginfo_t *, void *))
+{
+	uintptr_t sp = em_arch_stack_pointer(uc);
+	stack_t own = em_thread_own_stack();
+
+	if (own.ss_flags & SS_DISABLE || lies_on(sp, &own) || lies_on(sp, &shown_stack) ||
+	    em_in_window(sp) || !em_protects(EM_KNOB_STACKS))
+		return;
+	em_signals_show((uint64_t *)&uc->uc_sigmask);
+	em_relay(sig, info, uc, handler, (struct em_relay_stack){ 0, 0 }, &shown_stack);
+}
+
 /* After vfork the memory is the parent's, the kernel's table of actions is not. */
 static bool is_vforked(void)
 {
