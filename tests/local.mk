@@ -229,15 +229,16 @@ cli_tests = tests/cli/run.bats tests/cli/regions.bats tests/cli/stat.bats tests/
 	tests/cli/policy.bats tests/cli/trace.bats tests/cli/help.bats tests/cli/attach.bats
 program_tests = tests/programs/bash.sh tests/programs/bc.sh \
 	tests/programs/clang.sh tests/programs/diff.sh tests/programs/g++.sh \
-	tests/programs/gawk.sh tests/programs/gcc.sh \
-	tests/programs/ghostscript.sh tests/programs/git.sh tests/programs/gp.sh \
+	tests/programs/gawk.sh tests/programs/gcc.sh tests/programs/ghostscript.sh \
+	tests/programs/git.sh tests/programs/gp.sh tests/programs/guile.sh \
 	tests/programs/imagemagick.sh tests/programs/java.sh tests/programs/jq.sh \
 	tests/programs/lua.sh tests/programs/make.sh tests/programs/memcached.sh \
-	tests/programs/multiprocessing.sh tests/programs/node.sh \
-	tests/programs/numpy.sh tests/programs/openssl.sh tests/programs/perl.sh \
-	tests/programs/php.sh tests/programs/pigz.sh tests/programs/postgres.sh \
-	tests/programs/python.sh tests/programs/redis-bgsave.sh \
-	tests/programs/redis.sh tests/programs/ruby.sh tests/programs/sbcl.sh \
+	tests/programs/multiprocessing.sh tests/programs/nginx.sh \
+	tests/programs/node.sh tests/programs/numpy.sh tests/programs/openssl.sh \
+	tests/programs/perl.sh tests/programs/php.sh tests/programs/pigz.sh \
+	tests/programs/postgres.sh tests/programs/python.sh \
+	tests/programs/redis-bgsave.sh tests/programs/redis.sh \
+	tests/programs/ruby.sh tests/programs/sbcl.sh \
 	tests/programs/sort-numbers.sh tests/programs/sort.sh \
 	tests/programs/sqlite.sh tests/programs/tar.sh tests/programs/xz.sh \
 	tests/programs/zstd.sh
