@@ -245,7 +245,7 @@ program_tests = tests/programs/bash.sh tests/programs/bc.sh \
 stress_tests = tests/stress/memcalls.sh tests/stress/run.sh tests/stress/stress-ng.sh \
 	tests/stress/torture.sh
 row_tests = tests/rows/run.sh
-policy_tests = tests/policies/models.sh
+policy_tests = tests/policies/models.sh tests/policies/recorded.sh
 bench_tests = tests/bench/reckoning.sh tests/bench/smoke.sh
 
 TESTS += $(unit_tests) tests/check-handler-symbols $(cli_tests) \
@@ -253,6 +253,7 @@ TESTS += $(unit_tests) tests/check-handler-symbols $(cli_tests) \
 	$(bench_tests)
 
 EXTRA_DIST += tests/policies/compare.py tests/policies/models.py \
+	tests/policies/recorded.py \
 	$(policy_tests) \
 	tests/check-handler-symbols tests/handler-symbols.txt \
 	tests/lib/tap-driver tests/lib/tally tests/lib/run-bats \

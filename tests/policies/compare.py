@@ -156,4 +156,5 @@ def main(driver):
     print("1..%d" % number)
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])
