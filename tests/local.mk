@@ -178,6 +178,44 @@ tests_policies_driver_CFLAGS = $(unit_cflags)
 tests_policies_driver_LDFLAGS = $(unit_ldflags)
 tests_policies_driver_LDADD = lib/libconf.a
 
+# ---- fuzz: the readers on any bytes; with libFuzzer where clang has it ----
+
+check_PROGRAMS += tests/fuzz/replay_trace tests/fuzz/replay_yaml
+fuzz_cppflags = $(unit_cppflags) -iquote $(top_srcdir)/cmd
+tests_fuzz_replay_trace_SOURCES = tests/fuzz/fuzz_trace.c tests/fuzz/replay.c tests/fuzz/fuzz.h \
+	$(cmd_recording)
+tests_fuzz_replay_trace_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_replay_trace_CFLAGS = $(unit_cflags)
+tests_fuzz_replay_trace_LDFLAGS = $(unit_ldflags)
+tests_fuzz_replay_yaml_SOURCES = tests/fuzz/fuzz_yaml.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_yaml_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_replay_yaml_CFLAGS = $(unit_cflags)
+tests_fuzz_replay_yaml_LDFLAGS = $(unit_ldflags)
+tests_fuzz_replay_yaml_LDADD = $(unit_conf_libs)
+
+FUZZ_CC = clang
+FUZZ_SECONDS = 60
+FUZZ_FLAGS = -g -O1 -std=gnu11 -fsanitize=fuzzer,address,undefined \
+	-fno-sanitize-recover=undefined $(fuzz_cppflags)
+fuzz_sources = $(addprefix $(srcdir)/,$(filter %.c,$(1)))
+
+tests/fuzz/fuzz_trace: $(call fuzz_sources,tests/fuzz/fuzz_trace.c $(cmd_recording))
+	$(AM_V_CC)$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ $^
+tests/fuzz/fuzz_yaml: $(call fuzz_sources,tests/fuzz/fuzz_yaml.c $(lib_libconf_a_SOURCES))
+	$(AM_V_CC)$(FUZZ_CC) $(FUZZ_FLAGS) $(LIBYAML_CFLAGS) -o $@ $^ $(LIBYAML_LIBS)
+
+# Each for FUZZ_SECONDS; what it finds is left in tests/fuzz/ of the build tree.
+.PHONY: fuzz
+fuzz: tests/fuzz/fuzz_trace tests/fuzz/fuzz_yaml
+	$(MKDIR_P) tests/fuzz/found-trace tests/fuzz/found-yaml
+	tests/fuzz/fuzz_trace -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+		-artifact_prefix=tests/fuzz/trace- tests/fuzz/found-trace \
+		$(srcdir)/tests/fuzz/corpus/trace
+	tests/fuzz/fuzz_yaml -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+		-artifact_prefix=tests/fuzz/yaml- tests/fuzz/found-yaml \
+		$(srcdir)/tests/fuzz/corpus/yaml $(srcdir)/share/policies
+CLEANFILES += tests/fuzz/fuzz_trace tests/fuzz/fuzz_yaml
+
 # ---- rows: one case for each thing that a program does to a pager ----
 # With a library of its own, in which protections can be switched off.
 
@@ -246,15 +284,16 @@ stress_tests = tests/stress/memcalls.sh tests/stress/run.sh tests/stress/stress-
 	tests/stress/torture.sh
 row_tests = tests/rows/run.sh
 policy_tests = tests/policies/models.sh tests/policies/recorded.sh
+fuzz_tests = tests/fuzz/corpus.sh
 bench_tests = tests/bench/reckoning.sh tests/bench/smoke.sh
 
 TESTS += $(unit_tests) tests/check-handler-symbols $(cli_tests) \
-	$(policy_tests) $(row_tests) $(stress_tests) $(program_tests) \
+	$(policy_tests) $(fuzz_tests) $(row_tests) $(stress_tests) $(program_tests) \
 	$(bench_tests)
 
 EXTRA_DIST += tests/policies/compare.py tests/policies/models.py \
 	tests/policies/recorded.py \
-	$(policy_tests) \
+	$(policy_tests) $(fuzz_tests) tests/fuzz/corpus \
 	tests/check-handler-symbols tests/handler-symbols.txt \
 	tests/lib/tap-driver tests/lib/tally tests/lib/run-bats \
 	tests/lib/common.sh tests/lib/program.sh tests/run-programs \
