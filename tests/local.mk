@@ -34,7 +34,7 @@ unit_tests = tests/unit/test_config tests/unit/test_yaml \
 	tests/unit/test_page tests/unit/test_credits tests/unit/test_policies \
 	tests/unit/test_slots tests/unit/test_region tests/unit/test_fault \
 	tests/unit/test_reclaim tests/unit/test_store_file \
-	tests/unit/test_hazards tests/unit/test_prefetch tests/unit/test_delivery tests/unit/test_report \
+	tests/unit/test_hazards tests/unit/test_trace tests/unit/test_prefetch tests/unit/test_delivery tests/unit/test_report \
 	tests/unit/test_calls tests/unit/test_rules
 
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/tap.h
@@ -108,6 +108,12 @@ tests_unit_test_rules_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_rules_CFLAGS = $(unit_core_cflags)
 tests_unit_test_rules_LDFLAGS = $(unit_core_ldflags)
 tests_unit_test_rules_LDADD = $(unit_core_libs)
+tests_unit_test_trace_SOURCES = tests/unit/test_trace.c $(unit_world) $(cmd_recording)
+tests_unit_test_trace_CPPFLAGS = $(unit_cppflags) -iquote $(top_srcdir)/cmd
+tests_unit_test_trace_CFLAGS = $(unit_core_cflags)
+tests_unit_test_trace_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_trace_LDADD = $(unit_core_libs)
+
 tests_unit_test_hazards_SOURCES = tests/unit/test_hazards.c $(unit_world)
 tests_unit_test_hazards_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_hazards_CFLAGS = $(unit_core_cflags)

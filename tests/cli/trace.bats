@@ -186,6 +186,37 @@ same_count() {
 	done
 }
 
+@test "each process of a tree records its own faults" {
+	need_paging
+	extmem run --limit 16M --swap "$scratch" --trace "$scratch/t.%p" --stats "$scratch/s.%p" -- \
+		perl -e 'my $x = "x" x 20_000_000; my $pid = fork; $x =~ tr/x/y/;
+			if ($pid) { wait; print "$$ $pid\n" }'
+	expect_status 0
+	for pid in $output; do
+		cp "$scratch/t.$pid" "$scratch/t"
+		cp "$scratch/s.$pid" "$scratch/s.json"
+		same_count
+		[ "$(sed 1d <<<"$output" | cut -d, -f6 | sort -u)" = "$pid" ]
+	done
+}
+
+@test "of a program that is killed the trace can be read" {
+	need_paging
+	"$EXTMEM" run --limit 16M --swap "$scratch" --trace "$scratch/t" -- perl -e \
+		'my $x = "x" x 40_000_000; $| = 1; print "ready\n"; while (1) { $x =~ tr/xy/yx/ }' \
+		>"$scratch/out" 3>&- &
+	children+=("$!")
+	for _ in $(seq 400); do
+		[ "$(wc -c <"$scratch/t")" -gt 20000 ] && break
+		sleep 0.05
+	done
+	kill -KILL "${children[0]}"
+	wait "${children[0]}" || true
+	extmem dump trace "$scratch/t"
+	expect_status 0
+	[ "$(grep -vc '#' <<<"$output")" -gt 1000 ]
+}
+
 # ---- simulate and advise -----------------------------------------------------------
 
 # misses OPTION...: of fifo, by JSON.
