@@ -222,14 +222,11 @@ static int no_such_policy(const char *name, char *err, size_t err_bytes)
 			name, cmd_policy_dir());
 }
 
-int cmd_policy_load(struct em_config *cfg, const char *file_or_name, char *err,
+int cmd_policy_read(struct em_config *cfg, const char *file_or_name, char *err,
 		    size_t err_bytes)
 {
 	char path[PLACE_BYTES + NAME_MAX];
 
-	em_config_init(cfg);
-	if (!file_or_name)
-		return 0;
 	if (!*file_or_name)
 		return cmd_fail(EINVAL, err, err_bytes,
 				"the policy's name is empty; give a file or a name");
@@ -240,6 +237,13 @@ int cmd_policy_load(struct em_config *cfg, const char *file_or_name, char *err,
 	if (access(path, F_OK))
 		return no_such_policy(file_or_name, err, err_bytes);
 	return em_yaml_read(cfg, path, err, err_bytes);
+}
+
+int cmd_policy_load(struct em_config *cfg, const char *file_or_name, char *err,
+		    size_t err_bytes)
+{
+	em_config_init(cfg);
+	return file_or_name ? cmd_policy_read(cfg, file_or_name, err, err_bytes) : 0;
 }
 
 /* ---- processes ------------------------------------------------------- */

@@ -50,6 +50,9 @@ const char *cmd_man_dir(void);    /* of a build tree, or "" */
  */
 int cmd_policy_load(struct em_config *cfg, const char *file_or_name, char *err,
 		    size_t err_bytes);
+/* The same over what cfg holds: only what the policy names changes. Not NULL. */
+int cmd_policy_read(struct em_config *cfg, const char *file_or_name, char *err,
+		    size_t err_bytes);
 
 /*
  * Copies the statistics of a managed process. NULL, with errno and a complete

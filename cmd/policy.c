@@ -4,6 +4,7 @@
  * defaults filled in, and whether a file is one.
  */
 #include "common.h"
+#include "policy_live.h"
 #include "policy_simulate.h"
 #include "yaml.h"
 
@@ -22,28 +23,39 @@
 
 const char *argp_program_version = "extmem " EM_VERSION;
 
+#define SETTINGS_MAX 64
+
 struct arguments {
 	bool json;
+	const char *settings[SETTINGS_MAX]; /* KEY=VALUE, for apply */
+	size_t setting_count;
 	char **words; /* the action and what follows it */
 	int count;
 };
 
 static const struct argp_option options[] = {
 	{ "json", 'j', NULL, 0, "Print JSON (list and show)", 0 },
+	{ "set", 's', "KEY=VALUE", 0,
+	  "Change this key, e.g. limits.memory=1G; may be repeated (apply)", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
 static const char doc[] =
-	"List the installed policies, show one with every default filled in, "
-	"check policy files, or simulate algorithms.\v"
+	"List the installed policies, show one with every default filled in or the "
+	"one of a running process, change that, check policy files, or simulate "
+	"algorithms.\v"
 	"Without NAME-or-FILE, show prints the built-in policy. A word with a "
 	"slash in it or with .yaml at its end is a file, - is the standard "
-	"input, anything else is the name of an installed policy.\n"
+	"input, a number is a process, anything else is the name of an installed "
+	"policy. apply changes only what the file and --set name; what cannot change "
+	"while the program runs is refused, and then nothing changes.\n"
 	"\n"
 	"EXAMPLES\n"
 	"  extmem policy list\n"
 	"  extmem policy show lru > mine.yaml\n"
 	"  extmem policy check mine.yaml && extmem run --policy mine.yaml ./app\n"
+	"  extmem policy apply 4711 --set limits.memory=1G --set eviction.algorithm=s3fifo\n"
+	"  extmem policy show 4711\n"
 	"  extmem policy simulate --help\n"
 	"\n"
 	"The exit status is 0, or 1 when a policy is bad or cannot be read, or 2 "
@@ -57,12 +69,18 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case 'j':
 		args->json = true;
 		return 0;
+	case 's':
+		if (args->setting_count == SETTINGS_MAX)
+			argp_failure(state, USAGE, 0, "more than %d --set; write a policy file",
+				     SETTINGS_MAX);
+		args->settings[args->setting_count++] = arg;
+		return 0;
 	case ARGP_KEY_ARGS:
 		args->words = state->argv + state->next;
 		args->count = state->argc - state->next;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "no action given: list, show, check, simulate or advise");
+		argp_error(state, "no action given: list, show, check, apply, simulate or advise");
 		return EINVAL;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -72,7 +90,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = options,
 	.parser = parse_option,
-	.args_doc = "list\nshow [NAME-or-FILE]\ncheck FILE...\nsimulate [OPTION...]\nadvise --trace FILE [OPTION...]",
+	.args_doc = "list\nshow [NAME-or-FILE | PID]\ncheck FILE...\napply PID [FILE-or-NAME]\nsimulate [OPTION...]\nadvise --trace FILE [OPTION...]",
 	.doc = doc,
 };
 
@@ -341,11 +359,20 @@ static int list_policies(bool json)
 
 /* ---- show and check -------------------------------------------------- */
 
+static bool is_number(const char *word)
+{
+	return *word && !word[strspn(word, "0123456789")];
+}
+
 static void load(struct em_config *cfg, const char *file_or_name)
 {
 	char err[2048];
 	int rc;
 
+	if (file_or_name && is_number(file_or_name)) {
+		cmd_live_policy(cmd_parse_pid(file_or_name), cfg);
+		return;
+	}
 	em_config_init(cfg);
 	if (file_or_name && !strcmp(file_or_name, "-"))
 		rc = em_yaml_read(cfg, file_or_name, err, sizeof(err));
@@ -403,6 +430,22 @@ static int finish(int status)
 	return status;
 }
 
+static int apply(const struct arguments *args)
+{
+	if (args->json)
+		cmd_die(USAGE, "'apply' has no --json: it prints the lines that changed");
+	if (args->count < 2)
+		cmd_die(USAGE, "'apply' needs the id of a process, and a policy or --set KEY=VALUE");
+	if (args->count > 3)
+		cmd_die(USAGE, "unexpected '%s': 'apply' takes a process and one policy",
+			args->words[3]);
+	if (args->count < 3 && !args->setting_count)
+		cmd_die(USAGE, "nothing to apply: give a policy, or --set KEY=VALUE");
+	cmd_live_apply(cmd_parse_pid(args->words[1]), args->words[2], args->settings,
+		       args->setting_count);
+	return 0;
+}
+
 static int act(const struct arguments *args)
 {
 	const char *action = args->words[0];
@@ -419,8 +462,12 @@ static int act(const struct arguments *args)
 				args->words[2]);
 		return show_policy(args->words[1], args->json);
 	}
+	if (args->setting_count && strcmp(action, "apply"))
+		cmd_die(USAGE, "'%s' takes no --set: that is for 'apply'", action);
+	if (!strcmp(action, "apply"))
+		return apply(args);
 	if (strcmp(action, "check"))
-		cmd_die(USAGE, "unknown action '%s': expected list, show, check, simulate or advise",
+		cmd_die(USAGE, "unknown action '%s': expected list, show, check, apply, simulate or advise",
 			action);
 	if (args->json)
 		cmd_die(USAGE, "'check' has no --json: it prints errors as text, with file, line and column");

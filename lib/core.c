@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core.h"
 #include "arch.h"
+#include "control.h"
 #include "credits.h"
 #include "delivery.h"
 #include "fault.h"
@@ -36,6 +37,10 @@
 
 /* The part of rationed addresses that buffers may take. */
 #define EM_SPACE_PART 32u
+/* Who has mapped more than this may be asked to change its policy. */
+#define EM_CONTROL_ABOVE (8ull << 20)
+/* At least so much of a limit must be left beside the buffers: one part in so many. */
+#define EM_CREDITS_PART 2u
 
 static struct {
 	_Atomic int state; /* 0 not yet, 1 starting, 2 active, 3 off */
@@ -43,6 +48,7 @@ static struct {
 	char stats_path[EM_CONFIG_PATH_MAX];
 	pid_t reporter;    /* the process that `extmem run` became */
 	_Atomic bool reported;
+	uint64_t excess_pages; /* what the limit is still above the one asked for */
 } core;
 
 bool em_core_active(void)
@@ -75,7 +81,19 @@ static void read_comm(char *out, size_t bytes)
 	out[n > 0 ? n - 1 : 0] = '\0'; /* without the newline */
 }
 
-static void describe(const char *config_text)
+/* What others see of the policy; a long one is cut. */
+static void show_policy(void)
+{
+	static char text[EM_CONFIG_DUMP_MAX];
+	int n = em_config_dump(&core.cfg, text, sizeof(text));
+	size_t shown = em_min(em_max(n, 0), sizeof(em_segment->config) - 1);
+
+	memcpy(em_segment->algorithm, core.cfg.algorithm, sizeof(core.cfg.algorithm));
+	memcpy(em_segment->config, text, shown);
+	em_segment->config[shown] = '\0';
+}
+
+static void describe(void)
 {
 	struct em_segment *s = em_segment;
 	struct timespec now;
@@ -92,12 +110,21 @@ static void describe(const char *config_text)
 	s->window_bytes = em_window_bytes();
 	read_comm(s->command, sizeof(s->command));
 	snprintf(s->library, sizeof(s->library), "%s", EM_VERSION);
-	memcpy(s->algorithm, core.cfg.algorithm, sizeof(core.cfg.algorithm));
 	strcpy(s->delivery, em_delivery_by_thread() ? "thread" : "signal");
 	strcpy(s->syscall_net, "off");
 	snprintf(s->tier, sizeof(s->tier), "%s %.30s", core.cfg.tiers[0].type,
 		 core.cfg.tiers[0].path);
-	snprintf(s->config, sizeof(s->config), "%s", config_text);
+	show_policy();
+}
+
+/* The watermarks that the policy asks for, of so many pages of limit and credits. */
+static void set_marks(const struct em_config *cfg, uint64_t limit, uint64_t credits)
+{
+	uint64_t low = em_max(size_of(&cfg->low, limit), 2);
+	uint64_t high = em_clamp(size_of(&cfg->high, limit), low + 1,
+				 em_max(credits / 2, low + 1));
+
+	em_credits_set_marks(low, high);
 }
 
 /*
@@ -110,7 +137,7 @@ static int divide_limit(const struct em_sys_features *features, em_spawn *spawn)
 	bool by_move = em_reclaim_by_move(&core.cfg, features, em_delivery_by_thread());
 	/* Where addresses are rationed most of them are for the program. */
 	uint64_t space = em_sys_space_bytes() / EM_SPACE_PART >> EM_PAGE_SHIFT;
-	uint64_t low, high, credits;
+	uint64_t credits;
 	int ret, read_pages;
 
 	ret = em_standby_init(em_min(size_of(&core.cfg.standby, limit), space), granule,
@@ -123,11 +150,12 @@ static int divide_limit(const struct em_sys_features *features, em_spawn *spawn)
 	em_count(&em_segment->buffer_pages, (uint64_t)read_pages);
 	em_gauge(&em_segment->limit_pages, limit);
 	credits = limit - atomic_load(&em_segment->buffer_pages);
-	low = em_max(size_of(&core.cfg.low, limit), 2);
-	high = em_clamp(size_of(&core.cfg.high, limit), low + 1, credits / 2);
-	em_credits_init(credits, low, high);
+	em_credits_init(credits);
+	set_marks(&core.cfg, limit, credits);
 	return 0;
 }
+
+static const struct em_control_hooks control_hooks;
 
 static int start_parts(const struct em_core_hooks *hooks)
 {
@@ -147,11 +175,13 @@ static int start_parts(const struct em_core_hooks *hooks)
 	    (ret = em_policy_init(&core.cfg,
 				  em_window_bytes() >> EM_PAGE_SHIFT >> em_granule_shift(),
 				  em_region_rule_of)) < 0 ||
-	    (ret = em_prefetch_init(core.cfg.prefetcher)) < 0 ||
+	    (ret = em_prefetch_use(core.cfg.prefetcher)) < 0 ||
 	    (ret = divide_limit(&features, hooks->delivery.spawn)) < 0)
 		return ret;
 	em_reclaim_init(&core.cfg, &features, em_delivery_by_thread(),
 			hooks->delivery.spawn);
+	em_control_init(&control_hooks, hooks->delivery.spawn);
+	em_reclaim_also_start(EM_CONTROL_ABOVE, em_control_start);
 	return 0;
 }
 
@@ -171,6 +201,130 @@ static const char *reason(int error)
 		return "the kernel refuses something that paging needs";
 	}
 }
+
+/* ---- changes --------------------------------------------------------- */
+
+/* The shape of groups and what is in them; else only watermarks and the like. */
+static bool same_policy(const struct em_config *a, const struct em_config *b)
+{
+	return !strcmp(a->algorithm, b->algorithm) &&
+	       !memcmp(&a->params, &b->params, sizeof(a->params)) &&
+	       a->region_count == b->region_count &&
+	       !memcmp(a->regions, b->regions, sizeof(a->regions));
+}
+
+static int check_limit(uint64_t limit, char *err, size_t err_bytes)
+{
+	uint64_t buffers = atomic_load(&em_segment->buffer_pages);
+
+	if (limit >= buffers * EM_CREDITS_PART)
+		return 0;
+	snprintf(err, err_bytes,
+		 "'limits.memory' is %llu MiB: expected at least %llu MiB, since buffers made at the start hold %llu MiB",
+		 (unsigned long long)limit >> 8,
+		 (unsigned long long)((buffers * EM_CREDITS_PART + 255) >> 8),
+		 (unsigned long long)buffers >> 8);
+	return -EINVAL;
+}
+
+static int load_change(struct em_config *next, const char *lines, char *err, size_t err_bytes)
+{
+	int ret;
+
+	em_config_init(next);
+	if ((ret = em_config_load(next, lines, err, err_bytes)) < 0 ||
+	    (ret = em_config_check(next, err, err_bytes)) < 0 ||
+	    (ret = em_config_check_live(&core.cfg, next, err, err_bytes)) < 0)
+		return ret;
+	if (next->limit.kind == EM_SIZE_BYTES)
+		return check_limit(next->limit.value >> EM_PAGE_SHIFT, err, err_bytes);
+	snprintf(err, err_bytes, "the limit is not resolved to bytes");
+	return -EINVAL;
+}
+
+/* Up at once, down as memory gets free. */
+static void change_limit(uint64_t limit)
+{
+	uint64_t now = atomic_load(&em_segment->limit_pages);
+
+	core.excess_pages = now > limit ? now - limit : 0;
+	if (limit > now) {
+		em_gauge(&em_segment->limit_pages, limit);
+		em_credits_grow(limit - now);
+	}
+}
+
+/* Some of what the limit has too much. True while there is more. */
+static bool settle(void)
+{
+	uint64_t got = em_credits_shrink(core.excess_pages);
+
+	if (!core.excess_pages)
+		return false;
+	core.excess_pages -= got;
+	em_uncount(&em_segment->limit_pages, got);
+	em_reclaim_kick();
+	em_reclaim_limit_changed();
+	return core.excess_pages;
+}
+
+/* Algorithms and rules; a fork between two steps finds either all in order. */
+static int change_policy(const struct em_config *next, char *err, size_t err_bytes)
+{
+	bool more = true;
+	int ret;
+
+	em_region_set_rules(next);
+	em_reclaim_lock();
+	ret = em_policy_change(next);
+	em_reclaim_unlock();
+	if (ret < 0) {
+		em_region_set_rules(&core.cfg);
+		snprintf(err, err_bytes, "there is no memory for another policy's tables");
+		return ret;
+	}
+	while (more) {
+		em_reclaim_lock();
+		more = em_policy_go_on();
+		em_reclaim_unlock();
+	}
+	return 0;
+}
+
+/* First what may fail. The reclaim lock keeps forks out. */
+static int change(const char *lines, char *err, size_t err_bytes)
+{
+	static struct em_config next;
+	uint64_t limit;
+	int ret = load_change(&next, lines, err, err_bytes);
+
+	if (ret == 0 && !same_policy(&core.cfg, &next))
+		ret = change_policy(&next, err, err_bytes);
+	if (ret < 0)
+		return ret;
+	em_reclaim_lock();
+	if (strcmp(core.cfg.prefetcher, next.prefetcher)) {
+		em_fault_set_streams(strcmp(next.prefetcher, "none") != 0);
+		em_prefetch_use(next.prefetcher);
+	}
+	limit = next.limit.value >> EM_PAGE_SHIFT;
+	set_marks(&next, limit, limit - atomic_load(&em_segment->buffer_pages));
+	change_limit(limit);
+	core.cfg = next;
+	show_policy();
+	em_reclaim_unlock();
+	em_reclaim_limit_changed();
+	return 0;
+}
+
+static int show(char *out, size_t out_bytes)
+{
+	return em_config_dump(&core.cfg, out, out_bytes);
+}
+
+static const struct em_control_hooks control_hooks = { show, change, settle };
+
+/* ---- starting ---------------------------------------------------------- */
 
 static void start(const struct em_core_hooks *hooks, const char *text)
 {
@@ -201,7 +355,7 @@ static void start(const struct em_core_hooks *hooks, const char *text)
 		atomic_store(&core.state, 3);
 		return;
 	}
-	describe(text);
+	describe();
 	em_trace_start(getenv(EM_TRACE_ENV));
 	em_sys_keep_spares();
 	atomic_store(&core.state, 2);

@@ -15,8 +15,17 @@
 
 #include "util.h"
 
-/* pages: all that may be resident; low and high: the watermarks on free ones. */
-void em_credits_init(uint64_t pages, uint64_t low, uint64_t high);
+/* pages: all that may be resident. */
+void em_credits_init(uint64_t pages);
+/* The watermarks on free ones. */
+void em_credits_set_marks(uint64_t low, uint64_t high);
+/* More may be resident. */
+void em_credits_grow(uint64_t pages);
+/*
+ * Fewer may be: up to so many pages, of those that are free now above half of
+ * the low mark, so that no fault waits for it. Returns how many.
+ */
+uint64_t em_credits_shrink(uint64_t pages);
 /* After fork, in the child: nobody waits, and so many pages are resident. */
 void em_credits_forked(uint64_t resident);
 

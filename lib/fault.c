@@ -32,7 +32,7 @@
 #define EM_STALE_MAX 3u
 
 static struct {
-	bool streams;                /* stored pages are read in runs */
+	_Atomic bool streams;        /* stored pages are read in runs */
 	uint32_t run_pages;          /* the longest run; 1: no read-ahead */
 	const unsigned char *zeros;  /* run_pages of them */
 	unsigned char *buffers;      /* for runs read from the store */
@@ -76,7 +76,7 @@ int em_fault_init(const struct em_config *cfg, uint64_t limit_pages,
 	while (run > 1 && run > limit_pages / 64)
 		run /= 2;
 	fault.run_pages = (uint32_t)run;
-	fault.streams = strcmp(cfg->prefetcher, "none") != 0;
+	em_fault_set_streams(strcmp(cfg->prefetcher, "none") != 0);
 	fault.zeros = em_sys_alloc(run << EM_PAGE_SHIFT);
 	fault.buffer_count = run == 1 ? 0 :
 		(uint32_t)em_clamp(limit_pages / (run * EM_READERS_SHARE), 1, EM_READERS);
@@ -87,6 +87,11 @@ int em_fault_init(const struct em_config *cfg, uint64_t limit_pages,
 	em_sys_populate(fault.zeros, run << EM_PAGE_SHIFT);
 	em_ahead_init(spawn, fulfil);
 	return (int)(fault.buffer_count * run);
+}
+
+void em_fault_set_streams(bool on)
+{
+	atomic_store(&fault.streams, on);
 }
 
 void em_fault_forked(void)
@@ -174,7 +179,8 @@ static struct em_stream *find_stream(const struct parties *by, uint64_t page,
 			s->run_pages = fault.run_pages;
 		}
 	}
-	if (em_unlikely(!fault.streams || sees == EM_SEES_NOTHING))
+	if (em_unlikely(!atomic_load_explicit(&fault.streams, memory_order_relaxed) ||
+			sees == EM_SEES_NOTHING))
 		s->run_pages = 1;
 	s->ahead = 0;
 	s->used = t->fault_clock;

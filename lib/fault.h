@@ -37,6 +37,8 @@ enum em_fault_outcome {
  */
 int em_fault_init(const struct em_config *cfg, uint64_t limit_pages,
 		  em_spawn *spawn);
+/* Whether stored pages are read in runs from now on. */
+void em_fault_set_streams(bool on);
 /* After fork: nobody is reading. */
 void em_fault_forked(void);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fork.h"
+#include "control.h"
 #include "arch.h"
 #include "credits.h"
 #include "delivery.h"
@@ -310,6 +311,7 @@ void em_fork_child(void)
 	em_fault_forked();
 	em_sys_uffd_close();
 	em_worker_forked();
+	em_control_forked();
 	em_watch_forked();
 	ret = set_up();
 	if (ret == 0) {

@@ -35,6 +35,7 @@ extmem_core_sources = \
 	lib/ahead.c lib/ahead.h \
 	lib/arch.S lib/arch.h \
 	lib/config.c lib/config.h lib/options.c \
+	lib/control.c lib/control.h \
 	lib/core.c lib/core.h \
 	lib/credits.c lib/credits.h \
 	lib/delivery.c lib/delivery.h \

@@ -473,9 +473,8 @@ int em_policy_change(const struct em_config *cfg)
 	struct generation *other = &policy.generations[!policy.now];
 	int ret;
 
-	while (other->queued && move_some()) /* of a parent, in its forked child */
+	while (em_policy_go_on()) /* what a parent had begun, in its forked child */
 		;
-	end_generation(other);
 	ret = make_generation(other, cfg);
 	if (ret < 0)
 		return ret;
@@ -484,10 +483,15 @@ int em_policy_change(const struct em_config *cfg)
 	policy.now = !policy.now;
 	note_bounds();
 	em_unlock(&policy_lock);
-	while (move_some())
-		;
+	return 0;
+}
+
+bool em_policy_go_on(void)
+{
+	if (move_some())
+		return true;
 	em_lock(&policy_lock);
 	end_generation(&policy.generations[!policy.now]);
 	em_unlock(&policy_lock);
-	return 0;
+	return false;
 }

@@ -27,11 +27,13 @@ typedef unsigned int em_policy_sorter(uint32_t unit);
  */
 int em_policy_init(const struct em_config *cfg, uint64_t units, em_policy_sorter *sorter);
 /*
- * Puts other algorithms and rules in force, and moves what is in to them: what
- * is coldest comes first. 0, or -errno and nothing has changed. Not in a
- * handler, and not by two threads at once.
+ * Puts other algorithms and rules in force: 0, or -errno and nothing has
+ * changed. em_policy_go_on() then moves some of what is in to them, what is
+ * coldest first; true while there is more. Both not in a handler, by one thread
+ * at a time, and with forks kept out.
  */
 int em_policy_change(const struct em_config *cfg);
+bool em_policy_go_on(void);
 /* The window has become smaller, and has so many now. */
 void em_policy_fit_space(uint64_t units);
 

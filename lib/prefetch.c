@@ -19,30 +19,39 @@
 /* Of what does not lie side by side, so many pages are one reader's. */
 #define EM_PORTION 4u
 
-static const struct em_prefetch_ops *const registry[] = {
-	&em_prefetch_stride,
-	&em_prefetch_leap,
-	&em_prefetch_markov,
+struct prefetcher {
+	const struct em_prefetch_ops *ops;
+	void *state; /* stays, once it has been used */
+};
+
+static struct prefetcher registry[] = {
+	{ &em_prefetch_stride, NULL },
+	{ &em_prefetch_leap, NULL },
+	{ &em_prefetch_markov, NULL },
 };
 
 static struct {
-	const struct em_prefetch_ops *ops; /* NULL: nothing but streams */
-	void *state;
+	struct prefetcher *_Atomic in_force; /* NULL: nothing but streams */
 	_Atomic uint32_t depth;
 	_Atomic uint32_t used, wasted;     /* since the depth was set */
 	_Atomic uint32_t faults;           /* at depth 0 */
 } prefetch;
 
-int em_prefetch_init(const char *name)
+int em_prefetch_use(const char *name)
 {
+	struct prefetcher *p = NULL;
+
 	for (size_t i = 0; i < EM_ARRAY_LEN(registry); i++)
-		if (!strcmp(registry[i]->name, name))
-			prefetch.ops = registry[i];
-	atomic_store(&prefetch.depth, EM_DEPTH_FIRST);
-	if (!prefetch.ops || !prefetch.ops->state_bytes)
-		return 0;
-	prefetch.state = em_sys_alloc(prefetch.ops->state_bytes);
-	return prefetch.state ? 0 : -ENOMEM;
+		if (!strcmp(registry[i].ops->name, name))
+			p = &registry[i];
+	if (p && p->ops->state_bytes && !p->state) {
+		p->state = em_sys_alloc(p->ops->state_bytes);
+		if (!p->state)
+			return -ENOMEM;
+	}
+	em_prefetch_forked();
+	atomic_store(&prefetch.in_force, p);
+	return 0;
 }
 
 void em_prefetch_forked(void)
@@ -111,15 +120,21 @@ static void ask(const struct em_guess *g)
 
 void em_prefetch_tell(struct em_thread *t, uint64_t page)
 {
+	const struct prefetcher *p = atomic_load_explicit(&prefetch.in_force,
+							  memory_order_acquire);
 	struct em_guess guesses[EM_GUESSES_MAX];
 	uint32_t depth;
 	size_t n;
 
-	if (em_likely(!prefetch.ops))
+	if (!p)
 		return;
+	if (em_unlikely(t->guesser != p)) {
+		memset(t->guess, 0, sizeof(t->guess));
+		t->guesser = p;
+	}
 	/* It learns from every fault, also while nothing is asked of it. */
 	depth = depth_now();
-	n = prefetch.ops->guess(prefetch.state, t->guess, page, em_max(depth, 1), guesses);
+	n = p->ops->guess(p->state, t->guess, page, em_max(depth, 1), guesses);
 	for (size_t i = 0; depth && i < n; i++)
 		ask(&guesses[i]);
 }

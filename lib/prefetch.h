@@ -44,8 +44,11 @@ struct em_prefetch_ops {
 			struct em_guess *out);
 };
 
-/* 0 or -errno. name: as prefetch.algorithm has it. */
-int em_prefetch_init(const char *name);
+/*
+ * Puts a prefetcher in force, also while others run: accuracy is learned anew.
+ * 0 or -errno. name: as prefetch.algorithm has it.
+ */
+int em_prefetch_use(const char *name);
 /* In a forked child: accuracy is learned anew. */
 void em_prefetch_forked(void);
 /* A fault of t on a page of no stream. EM_HANDLER */

@@ -55,6 +55,7 @@ struct em_thread {
 
 	struct em_stream streams[EM_STREAMS];
 	uint32_t fault_clock;
+	const void *guesser;        /* whose state that is: */
 	_Alignas(8) unsigned char guess[EM_GUESS_BYTES]; /* the prefetcher's (prefetch.h) */
 	/* Its last faults (trace.h); NULL until there is one to record. */
 	_Atomic(struct em_trace_buffer *) trace;

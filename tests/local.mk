@@ -269,7 +269,7 @@ tests_rows_rows_threads_LDFLAGS = $(row_ldflags)
 
 # ---- suites ----
 
-cli_tests = tests/cli/run.bats tests/cli/regions.bats tests/cli/stat.bats tests/cli/dump.bats \
+cli_tests = tests/cli/run.bats tests/cli/regions.bats tests/cli/apply.bats tests/cli/stat.bats tests/cli/dump.bats \
 	tests/cli/policy.bats tests/cli/trace.bats tests/cli/help.bats tests/cli/attach.bats
 program_tests = tests/programs/bash.sh tests/programs/bc.sh \
 	tests/programs/clang.sh tests/programs/diff.sh tests/programs/g++.sh \
@@ -287,7 +287,7 @@ program_tests = tests/programs/bash.sh tests/programs/bc.sh \
 	tests/programs/sqlite.sh tests/programs/tar.sh tests/programs/xz.sh \
 	tests/programs/zstd.sh
 stress_tests = tests/stress/memcalls.sh tests/stress/run.sh tests/stress/stress-ng.sh \
-	tests/stress/torture.sh
+	tests/stress/torture.sh tests/stress/apply.sh
 row_tests = tests/rows/run.sh
 policy_tests = tests/policies/models.sh tests/policies/recorded.sh
 fuzz_tests = tests/fuzz/corpus.sh

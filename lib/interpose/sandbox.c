@@ -43,7 +43,8 @@ static const uint16_t needed[] = {
 	SYS_read, SYS_futex, SYS_madvise, SYS_process_madvise, SYS_membarrier, SYS_pread64,
 	SYS_pwrite64, SYS_munmap, SYS_rt_sigprocmask, SYS_gettid, SYS_getpid,
 	SYS_sched_yield, SYS_ftruncate, SYS_fallocate, SYS_fstat, SYS_getsockopt,
-	SYS_clock_gettime,
+	SYS_clock_gettime, SYS_ppoll, SYS_accept4, SYS_recvfrom, SYS_sendto, SYS_close,
+	SYS_geteuid,
 };
 
 struct preamble {

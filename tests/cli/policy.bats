@@ -276,11 +276,11 @@ extmem policy: cannot open 'none': No such file or directory"
 @test "an unknown action, none, and an unknown option exit with 2" {
 	run --separate-stderr policy lsit
 	[ "$status" -eq 2 ]
-	equal "$stderr" "extmem policy: unknown action 'lsit': expected list, show, check, simulate or advise"
+	equal "$stderr" "extmem policy: unknown action 'lsit': expected list, show, check, apply, simulate or advise"
 	run --separate-stderr policy
 	[ "$status" -eq 2 ]
 	[ -z "$output" ]
-	[[ $stderr == "extmem policy: no action given: list, show, check, simulate or advise"* ]]
+	[[ $stderr == "extmem policy: no action given: list, show, check, apply, simulate or advise"* ]]
 	run --separate-stderr policy --frobnicate list
 	[ "$status" -eq 2 ]
 	[[ $stderr == *"frobnicate"* ]]
@@ -288,10 +288,10 @@ extmem policy: cannot open 'none': No such file or directory"
 
 @test "--version, --usage and --help say what they should" {
 	equal "$(policy --version)" "extmem 0.1.0"
-	policy --usage | grep -q 'extmem policy .*list'
+	policy --usage | tr '\n' ' ' | grep -q 'extmem policy .*list'
 	policy --help >help
 	grep -q '^EXAMPLE' help
-	for action in list show check; do
+	for action in list show check apply; do
 		grep -q "extmem policy .*$action" help
 	done
 	# Lines of --help fit a terminal.

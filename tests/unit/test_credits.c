@@ -46,7 +46,8 @@ static void test_threads(void)
 	pthread_t t[THREADS];
 	uint64_t seed = first_seed();
 
-	em_credits_init(LIMIT, 10, 20);
+	em_credits_init(LIMIT);
+	em_credits_set_marks(10, 20);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		pthread_create(&t[i], NULL, take_and_give, (void *)(seed + i * 1000));
 	for (int i = 0; i < THREADS; i++)
@@ -62,7 +63,8 @@ static void test_threads(void)
 
 static void test_one(void)
 {
-	em_credits_init(10, 3, 6);
+	em_credits_init(10);
+	em_credits_set_marks(3, 6);
 	is_int(em_credits_take(4), 4, "four are taken");
 	ok(!em_credits_below_high(), "six left: the high watermark is kept");
 	is_int(em_credits_take(1), 1, "one more");
@@ -100,7 +102,8 @@ static void test_waiting(void)
 {
 	pthread_t t[3];
 
-	em_credits_init(1, 1, 1);
+	em_credits_init(1);
+	em_credits_set_marks(1, 1);
 	em_credits_take(1);
 	fake.patient = true;
 	for (int i = 0; i < 3; i++)

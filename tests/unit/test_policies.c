@@ -587,7 +587,8 @@ static void bounds(const void *arg)
 	start_policy_with("fifo", "limits.memory=62500K\nregions[0].min=40%\n"
 				  "regions[1].max=10%\nregions[2].pin=true\n");
 	em_gauge(&em_segment->limit_pages, 16000);
-	em_credits_init(16000, 100, 200); /* plenty is free */
+	em_credits_init(16000); /* plenty is free */
+	em_credits_set_marks(100, 200);
 	tell_units(0, 300, EXTMEM_FIRST);
 	tell_units(1000, 1350, EXTMEM_FIRST);
 	tell_units(2000, 2150, EXTMEM_FIRST);
@@ -623,6 +624,8 @@ static void *change(void *arg)
 				       "regions[1].eviction.algorithm=mru\n", NULL, 0);
 		if (em_policy_change(&cfg) < 0)
 			break;
+		while (em_policy_go_on())
+			;
 		usleep(500);
 	}
 	*(size_t *)arg = n;
@@ -637,7 +640,8 @@ static void changes(const void *arg)
 
 	start_policy(arg);
 	em_gauge(&em_segment->limit_pages, 16000);
-	em_credits_init(16000, 100, 200);
+	em_credits_init(16000);
+	em_credits_set_marks(100, 200);
 	em_credits_take(15900); /* memory is scarce */
 	pthread_create(&t, NULL, change, &n);
 	for (int i = 0; i < 5; i++) {
@@ -663,6 +667,8 @@ static void change_keeps(const void *arg)
 	em_config_init(&cfg);
 	strcpy(cfg.algorithm, "fifo");
 	is_int(em_policy_change(&cfg), 0, "fifo instead of lru");
+	while (em_policy_go_on())
+		;
 	n = em_policy_victims(units, 400);
 	is_int(n, 300, "all that was in is in");
 	for (uint32_t u = 0; u < n; u++)

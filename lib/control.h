@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * control: what may be asked of a running process, and who may ask.
+ *
+ * A thread of the library's own listens at a socket without a file (the abstract
+ * name "extmem-PID"). One request a connection, one packet each way:
+ *
+ *   show             the policy in force          ok\n key=value lines
+ *   apply\n lines    another policy, whole        ok\n, or error\n and why
+ *
+ * The lines are those of EXTMEM_CONFIG (config.h). Only the user of the process
+ * and root are heard: the kernel says who has connected. Whatever is sent, the
+ * process goes on, and a change that fails has changed nothing.
+ *
+ * The thread starts when so much is mapped that there is something to change.
+ */
+#ifndef EM_CONTROL_H
+#define EM_CONTROL_H
+
+#include "config.h"
+#include "delivery.h"
+
+#define EM_CONTROL_NAME "extmem-%d" /* in the abstract namespace, with the pid */
+/* Most that a packet holds. */
+#define EM_CONTROL_BYTES (EM_CONFIG_DUMP_MAX + 64)
+
+/*
+ * What to do with a request. apply: 0, or -errno and why; nothing has changed
+ * then. settle: goes on with what takes its time; true while there is more.
+ */
+struct em_control_hooks {
+	int (*show)(char *out, size_t out_bytes);
+	int (*apply)(const char *lines, char *err, size_t err_bytes);
+	bool (*settle)(void);
+};
+
+void em_control_init(const struct em_control_hooks *hooks, em_spawn *spawn);
+/* Starts the thread, once. Not in a handler. */
+void em_control_start(void);
+/* In a forked child: the parent's socket is not ours. */
+void em_control_forked(void);
+
+#endif
