@@ -278,7 +278,8 @@ program_tests = tests/programs/bash.sh tests/programs/bc.sh \
 	tests/programs/imagemagick.sh tests/programs/java.sh tests/programs/jq.sh \
 	tests/programs/lua.sh tests/programs/make.sh tests/programs/memcached.sh \
 	tests/programs/multiprocessing.sh tests/programs/nginx.sh \
-	tests/programs/node.sh tests/programs/numpy.sh tests/programs/openssl.sh \
+	tests/programs/node.sh tests/programs/numpy.sh \
+	tests/programs/openmp.sh tests/programs/openssl.sh \
 	tests/programs/perl.sh tests/programs/php.sh tests/programs/pigz.sh \
 	tests/programs/postgres.sh tests/programs/python.sh \
 	tests/programs/redis-bgsave.sh tests/programs/redis.sh \
