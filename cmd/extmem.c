@@ -21,7 +21,7 @@ static const struct verb {
 	{ "run", "run a command with its memory held to a limit" },
 	{ "stat", "show what managed processes do, once or like vmstat" },
 	{ "policy", "list, show and check policies" },
-	{ "dump", "show regions and the state of each page" },
+	{ "dump", "show regions, the state of each page, or recorded faults" },
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };

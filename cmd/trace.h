@@ -18,11 +18,12 @@ struct cmd_synthesis {
 };
 
 /*
- * Reads a recording, all its threads by time, every fault a reference; by_page: a unit is a page,
- * not a granule. Or a text: a page number a line, decimal or 0x..., alone, as
- * the last field of commas, or as that which a first line calls obj_id; empty lines and what follows # count
- * for nothing. Units are numbered anew from 0, so that far ones take no memory.
- * name: a file, or - for the standard input. False with a message.
+ * Reads a recording, all its threads by time, every fault a reference; by_page:
+ * a unit is a page, not a granule. Or a text: a page number a line, decimal or
+ * 0x..., alone, as the last field of commas, or as that which a first line
+ * calls obj_id; empty lines and what follows # count for nothing. Units are
+ * numbered anew from 0, so that far ones take no memory. name: a file, or - for
+ * the standard input. False with a message.
  */
 bool cmd_trace_read(struct cmd_trace *t, const char *name, bool by_page, char *err,
 		    size_t err_bytes);

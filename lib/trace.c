@@ -77,16 +77,16 @@ static void take_back_signal(void)
 static void append(const void *part, size_t bytes)
 {
 	size_t done = 0;
-	long n = 0;
+	long n;
 
-	while (done < bytes && (n >= 0 || n == -EINTR)) {
+	do {
 		n = em_sys_pwrite(trace.fd, (const char *)part + done, bytes - done, 0);
 		done += n > 0 ? (size_t)n : 0;
-	}
+	} while (done < bytes && (n > 0 || n == -EINTR));
 	if (n == -EFBIG)
 		take_back_signal();
 	if (done < bytes)
-		stop(n);
+		stop(n < 0 ? n : -ENOSPC);
 }
 
 /* The time at which this process was made, in ticks: field 22. Exec keeps it. */
