@@ -16,6 +16,10 @@ dist_policy_DATA = share/policies/default.yaml \
 	share/policies/s3fifo.yaml \
 	share/policies/sieve.yaml
 
+# Policies to start from; they are not found by name.
+exampledir = $(pkgdatadir)/examples/policy
+dist_example_DATA = share/examples/policy/graph-csr.yaml
+
 # bash-completion finds a command's completion by the command's name.
 completiondir = $(bashcompletiondir)
 nodist_completion_DATA = share/completions/extmem

@@ -186,7 +186,7 @@ tests_policies_driver_LDADD = lib/libconf.a
 
 # ---- fuzz: the readers on any bytes; with libFuzzer where clang has it ----
 
-check_PROGRAMS += tests/fuzz/replay_trace tests/fuzz/replay_yaml
+check_PROGRAMS += tests/fuzz/replay_trace tests/fuzz/replay_yaml tests/fuzz/replay_lines
 fuzz_cppflags = $(unit_cppflags) -iquote $(top_srcdir)/cmd
 tests_fuzz_replay_trace_SOURCES = tests/fuzz/fuzz_trace.c tests/fuzz/replay.c tests/fuzz/fuzz.h \
 	$(cmd_recording)
@@ -198,6 +198,11 @@ tests_fuzz_replay_yaml_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_replay_yaml_CFLAGS = $(unit_cflags)
 tests_fuzz_replay_yaml_LDFLAGS = $(unit_ldflags)
 tests_fuzz_replay_yaml_LDADD = $(unit_conf_libs)
+tests_fuzz_replay_lines_SOURCES = tests/fuzz/fuzz_lines.c tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_replay_lines_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_replay_lines_CFLAGS = $(unit_cflags)
+tests_fuzz_replay_lines_LDFLAGS = $(unit_ldflags)
+tests_fuzz_replay_lines_LDADD = $(unit_conf_libs)
 
 FUZZ_CC = clang
 FUZZ_SECONDS = 60
@@ -209,18 +214,23 @@ tests/fuzz/fuzz_trace: $(call fuzz_sources,tests/fuzz/fuzz_trace.c $(cmd_recordi
 	$(AM_V_CC)$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ $^
 tests/fuzz/fuzz_yaml: $(call fuzz_sources,tests/fuzz/fuzz_yaml.c $(lib_libconf_a_SOURCES))
 	$(AM_V_CC)$(FUZZ_CC) $(FUZZ_FLAGS) $(LIBYAML_CFLAGS) -o $@ $^ $(LIBYAML_LIBS)
+tests/fuzz/fuzz_lines: $(call fuzz_sources,tests/fuzz/fuzz_lines.c $(lib_libconf_a_SOURCES))
+	$(AM_V_CC)$(FUZZ_CC) $(FUZZ_FLAGS) $(LIBYAML_CFLAGS) -o $@ $^ $(LIBYAML_LIBS)
 
 # Each for FUZZ_SECONDS; what it finds is left in tests/fuzz/ of the build tree.
 .PHONY: fuzz
-fuzz: tests/fuzz/fuzz_trace tests/fuzz/fuzz_yaml
-	$(MKDIR_P) tests/fuzz/found-trace tests/fuzz/found-yaml
+fuzz: tests/fuzz/fuzz_trace tests/fuzz/fuzz_yaml tests/fuzz/fuzz_lines
+	$(MKDIR_P) tests/fuzz/found-trace tests/fuzz/found-yaml tests/fuzz/found-lines
+	tests/fuzz/fuzz_lines -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+		-artifact_prefix=tests/fuzz/lines- tests/fuzz/found-lines \
+		$(srcdir)/tests/fuzz/corpus/lines
 	tests/fuzz/fuzz_trace -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
 		-artifact_prefix=tests/fuzz/trace- tests/fuzz/found-trace \
 		$(srcdir)/tests/fuzz/corpus/trace
 	tests/fuzz/fuzz_yaml -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
 		-artifact_prefix=tests/fuzz/yaml- tests/fuzz/found-yaml \
 		$(srcdir)/tests/fuzz/corpus/yaml $(srcdir)/share/policies
-CLEANFILES += tests/fuzz/fuzz_trace tests/fuzz/fuzz_yaml
+CLEANFILES += tests/fuzz/fuzz_trace tests/fuzz/fuzz_yaml tests/fuzz/fuzz_lines
 
 # ---- rows: one case for each thing that a program does to a pager ----
 # With a library of its own, in which protections can be switched off.

@@ -9,6 +9,7 @@
 #	extmem     under extmem
 #	other      under the extmem of another build tree (--against)
 #	extmem-1g  the same; see the workload "sparse"
+#	extmem-lru under extmem's default policy, where the workload has one of its own
 #	floor      paging itself with the least that works (tests/bench/floor.c)
 #	fio        not a program: what the disk does for the same pattern
 #
@@ -139,7 +140,8 @@ column_before() {
 		;;
 	extmem* | other)
 		extmem_options=(--limit "${limit_mb}M" --swap "$swap" --stats "$scratch/stats"
-			${policy:+--policy "$policy"} "${extmem_settings[@]}")
+			${policy:+--policy "$policy"})
+		[ "$1" = extmem-lru ] || extmem_options+=("${extmem_settings[@]}")
 		;;
 	esac
 }

@@ -548,6 +548,7 @@ function print_svg() {
 	svg_panel("kernel", "Speed, the kernel's own swap = 1")
 	svg_panel("native", "Speed of what fits its limit, alone = 1")
 	svg_panel("floor", "Speed of one fault, the smallest pager there can be = 1")
+	svg_panel("extmem-lru", "Speed under a policy made for the pattern, under the default = 1")
 	svg_panel("extmem-1g", "Speed of a fault in 256 GB of reserved memory, in 1 GB = 1")
 	svg_legend()
 	printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 820 %d\" role=\"img\"" \

@@ -14,6 +14,8 @@
  *   seq      cycles, each thread through its own part
  *   strided  the same, only every --stride'th page at each pass, until all had a turn
  *   hot      draws nine of ten touches from the first tenth of the pages
+ *   hotscan  in turn: one draw from the first quarter of the pages, one step through
+ *            the rest of them, in order and over again
  *   chase    follows pointers through each thread's part, in one random cycle: where
  *            the next touch goes is only known when this one has been served
  *   idle     touches nothing: what the process, all of its threads together, spends
@@ -46,10 +48,10 @@
 #define THREADS_MAX 256u
 #define CLOCK_EVERY 64u /* touches between two looks at the clock */
 
-enum pattern { FILL, RANDOM, SEQ, STRIDED, HOT, CHASE, IDLE, PATTERNS };
+enum pattern { FILL, RANDOM, SEQ, STRIDED, HOT, HOTSCAN, CHASE, IDLE, PATTERNS };
 
 static const char *const pattern_names[PATTERNS] = { "fill", "random", "seq", "strided",
-						     "hot", "chase", "idle" };
+						     "hot", "hotscan", "chase", "idle" };
 
 struct worker {
 	_Alignas(128) unsigned int id;
@@ -199,6 +201,19 @@ static void draw(struct worker *w)
 	}
 }
 
+static void hot_and_scan(struct worker *w)
+{
+	size_t hot = pages / 4 + 1, at = hot;
+
+	while (now() < deadline) {
+		for (unsigned int i = 0; i < CLOCK_EVERY / 2; i++) {
+			touch(w, (rnd(w) & 0xffffffffffff) % hot);
+			touch(w, at);
+			at = at + 1 < pages ? at + 1 : hot;
+		}
+	}
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -219,6 +234,7 @@ static void *worker_main(void *arg)
 	case SEQ: cycle(w, 1); break;
 	case STRIDED: cycle(w, stride); break;
 	case CHASE: chase(w); break;
+	case HOTSCAN: hot_and_scan(w); break;
 	default: draw(w); break;
 	}
 	return NULL;
@@ -304,7 +320,7 @@ static void run(uint64_t seed, bool json)
 static void usage(FILE *out)
 {
 	fprintf(out, "usage: touch [--mb N] [--threads T] [--op read|write] [--seconds S]\n"
-		     "             [--pattern fill|random|seq|strided|hot|chase|idle]\n"
+		     "             [--pattern fill|random|seq|strided|hot|hotscan|chase|idle]\n"
 		     "             [--stride PAGES] [--reserve-gb N] [--seed N] [--json]\n"
 		     "             [--floor MB] [--swap DIR]\n");
 }

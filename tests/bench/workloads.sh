@@ -37,6 +37,9 @@ fill-write-2   |GB/s|native kernel-0 kernel-3 extmem floor fio|kernel:3
 fill-write-8   |GB/s|native kernel-0 kernel-3 extmem floor fio|kernel:2
 pagerank-1     |iterations/s|native kernel-0 kernel-3 extmem|kernel:2
 pagerank-2     |iterations/s|native kernel-0 kernel-3 extmem|kernel:2
+cyclic-read    |pages/s|native extmem-lru extmem|extmem-lru:2
+hotscan-read   |pages/s|native extmem-lru extmem|extmem-lru:1.3
+pagerank-csr   |iterations/s|native extmem-lru extmem|extmem-lru:1.3
 sort           |s|native kernel-0 kernel-3 extmem|kernel:1
 redis          |requests/s|native kernel-0 kernel-3 extmem|kernel:1
 sqlite3        |s|native kernel-0 kernel-3 extmem|kernel:1
@@ -438,6 +441,12 @@ workload_prepare() {
 		return
 	fi
 	case $1 in
+	cyclic-read) policy_touches seq mru ;;
+	hotscan-read) policy_touches hotscan s3fifo ;;
+	pagerank-csr)
+		pagerank_prepare
+		extmem_settings=(--policy "$srcdir/share/examples/policy/graph-csr.yaml")
+		;;
 	pagerank-*) threads=${1#pagerank-} pagerank_prepare ;;
 	redis) need redis-check-rdb redis-cli redis-benchmark && redis_prepare ;;
 	sort) sort_prepare 4 ;;
@@ -452,6 +461,13 @@ workload_prepare() {
 		program_prepare resident xz -6 --stdout "$scratch/text" ;;
 	*) special_touches "$1" ;;
 	esac
+}
+
+# policy_touches PATTERN ALGORITHM: one that is made for the pattern, in half the memory.
+policy_touches() {
+	limit_mb=$((mb / 2))
+	extmem_settings=(--set eviction.algorithm="$2")
+	touch_options=(--mb "$mb" --pattern "$1" --op read --threads 1 --seconds "$seconds")
 }
 
 # A third of the limit of fault-* is buffers, as in the floor: 40 MB, touched from
