@@ -239,6 +239,22 @@ int cmd_policy_read(struct em_config *cfg, const char *file_or_name, char *err,
 	return em_yaml_read(cfg, path, err, err_bytes);
 }
 
+int cmd_policy_set(struct em_config *cfg, const char *setting, char *err,
+		   size_t err_bytes)
+{
+	const char *equals = strchr(setting, '=');
+	char key[256];
+	int n;
+
+	if (!equals || equals == setting || (size_t)(equals - setting) >= sizeof(key))
+		return cmd_fail(EINVAL, err, err_bytes,
+				"--set '%s': expected KEY=VALUE, as in eviction.algorithm=fifo",
+				setting);
+	snprintf(key, sizeof(key), "%.*s", (int)(equals - setting), setting);
+	n = snprintf(err, err_bytes, "--set: ");
+	return em_config_set(cfg, key, equals + 1, err + n, err_bytes - (size_t)n);
+}
+
 int cmd_policy_load(struct em_config *cfg, const char *file_or_name, char *err,
 		    size_t err_bytes)
 {

@@ -53,6 +53,9 @@ int cmd_policy_load(struct em_config *cfg, const char *file_or_name, char *err,
 /* The same over what cfg holds: only what the policy names changes. Not NULL. */
 int cmd_policy_read(struct em_config *cfg, const char *file_or_name, char *err,
 		    size_t err_bytes);
+/* Sets one key from "KEY=VALUE", as --set takes it. 0, or -errno and why. */
+int cmd_policy_set(struct em_config *cfg, const char *setting, char *err,
+		   size_t err_bytes);
 
 /*
  * Copies the statistics of a managed process. NULL, with errno and a complete

@@ -90,19 +90,6 @@ void cmd_live_policy(pid_t pid, struct em_config *cfg)
 
 /* ---- changing -------------------------------------------------------- */
 
-static void set(struct em_config *cfg, const char *setting)
-{
-	char key[256], err[1024];
-	const char *equals = strchr(setting, '=');
-
-	if (!equals || equals == setting || (size_t)(equals - setting) >= sizeof(key))
-		cmd_die(FAILED, "--set '%s': expected KEY=VALUE, as in limits.memory=1G",
-			setting);
-	snprintf(key, sizeof(key), "%.*s", (int)(equals - setting), setting);
-	if (em_config_set(cfg, key, equals + 1, err, sizeof(err)))
-		cmd_die(FAILED, "--set: %s", err);
-}
-
 static void resolve_limit(struct em_config *cfg)
 {
 	char err[1024];
@@ -158,7 +145,8 @@ void cmd_live_apply(pid_t pid, const char *file_or_name, const char *const *sett
 			     em_yaml_read(&cfg, "-", err, sizeof(err))))
 		cmd_die(FAILED, "%s", err);
 	for (size_t i = 0; i < count; i++)
-		set(&cfg, settings[i]);
+		if (cmd_policy_set(&cfg, settings[i], err, sizeof(err)))
+			cmd_die(FAILED, "%s", err);
 	resolve_limit(&cfg);
 	if (em_config_check(&cfg, err, sizeof(err)) ||
 	    em_config_check_live(&before, &cfg, err, sizeof(err)))

@@ -120,18 +120,6 @@ static void set(struct em_config *cfg, const char *from, const char *key,
 		cmd_die(FAILED, "%s: %s", from, err);
 }
 
-static void apply_setting(struct em_config *cfg, const char *setting)
-{
-	char key[256];
-	const char *equals = strchr(setting, '=');
-
-	if (!equals || equals == setting || (size_t)(equals - setting) >= sizeof(key))
-		cmd_die(FAILED, "--set '%s': expected KEY=VALUE, as in eviction.algorithm=fifo",
-			setting);
-	snprintf(key, sizeof(key), "%.*s", (int)(equals - setting), setting);
-	set(cfg, "--set", key, equals + 1);
-}
-
 static void load_policy(const struct run *run, struct em_config *cfg)
 {
 	char err[2048];
@@ -143,7 +131,8 @@ static void load_policy(const struct run *run, struct em_config *cfg)
 	if (run->swap)
 		set(cfg, "--swap", "tiers[0].path", run->swap);
 	for (unsigned int i = 0; i < run->setting_count; i++)
-		apply_setting(cfg, run->settings[i]);
+		if (cmd_policy_set(cfg, run->settings[i], err, sizeof(err)))
+			cmd_die(FAILED, "%s", err);
 	if (em_config_check(cfg, err, sizeof(err)))
 		cmd_die(FAILED, "%s", err);
 }
