@@ -29,7 +29,7 @@ static _Noreturn void die_unheard(pid_t pid)
 	if (!seg)
 		cmd_die(FAILED, "%s", err);
 	cmd_segment_close(seg);
-	cmd_die(FAILED, "process %d does not listen yet: it does when it has mapped more than 8 MiB; or it runs in another network namespace: then ask from within",
+	cmd_die(FAILED, "process %d does not listen: what it has mapped fits its limit, and there is nothing to change; or it runs in another network namespace: then ask from within",
 		(int)pid);
 }
 

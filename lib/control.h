@@ -12,7 +12,8 @@
  * and root are heard: the kernel says who has connected. Whatever is sent, the
  * process goes on, and a change that fails has changed nothing.
  *
- * The thread starts when so much is mapped that there is something to change.
+ * The thread starts with the one that reclaims: a process that fits its limit has
+ * neither, so that it is as alone as it was.
  */
 #ifndef EM_CONTROL_H
 #define EM_CONTROL_H

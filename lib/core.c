@@ -37,8 +37,6 @@
 
 /* The part of rationed addresses that buffers may take. */
 #define EM_SPACE_PART 32u
-/* Who has mapped more than this may be asked to change its policy. */
-#define EM_CONTROL_ABOVE (8ull << 20)
 /* At least so much of a limit must be left beside the buffers: one part in so many. */
 #define EM_CREDITS_PART 2u
 
@@ -181,7 +179,7 @@ static int start_parts(const struct em_core_hooks *hooks)
 	em_reclaim_init(&core.cfg, &features, em_delivery_by_thread(),
 			hooks->delivery.spawn);
 	em_control_init(&control_hooks, hooks->delivery.spawn);
-	em_reclaim_also_start(EM_CONTROL_ABOVE, em_control_start);
+	em_reclaim_also_start(em_control_start);
 	return 0;
 }
 
@@ -264,7 +262,6 @@ static bool settle(void)
 	core.excess_pages -= got;
 	em_uncount(&em_segment->limit_pages, got);
 	em_reclaim_kick();
-	em_reclaim_limit_changed();
 	return core.excess_pages;
 }
 
@@ -313,7 +310,6 @@ static int change(const char *lines, char *err, size_t err_bytes)
 	core.cfg = next;
 	show_policy();
 	em_reclaim_unlock();
-	em_reclaim_limit_changed();
 	return 0;
 }
 

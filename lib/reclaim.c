@@ -41,12 +41,9 @@ struct prey {
 static struct {
 	bool by_move, can_move, by_thread, abort_on_full;
 	em_spawn *spawn;
-	_Atomic uint64_t threshold_bytes; /* mapped beyond this: a thread is due */
-	_Atomic uint64_t mapped_bytes;    /* the most that was noted */
+	uint64_t threshold_bytes;      /* mapped beyond this: a thread is due */
 	_Atomic bool due, started;
-	uint64_t also_bytes;              /* likewise for something else */
-	void (*also)(void);
-	_Atomic bool also_started;
+	void (*also)(void);            /* begins with the thread */
 	_Atomic uint32_t asleep;       /* futex: 1 while the thread sleeps */
 } reclaim;
 
@@ -89,7 +86,9 @@ void em_reclaim_init(const struct em_config *cfg, const struct em_sys_features *
 	reclaim.by_thread = by_thread;
 	reclaim.abort_on_full = cfg->on_full == EM_FULL_ABORT;
 	reclaim.spawn = spawn;
-	em_reclaim_limit_changed();
+	reclaim.threshold_bytes =
+		(atomic_load(&em_segment->credit_pages) -
+		 atomic_load(&em_segment->high_pages)) << EM_PAGE_SHIFT;
 	strcpy(em_segment->way_out, reclaim.by_move ? "move" : "copy");
 }
 
@@ -687,55 +686,28 @@ static void body(void)
 	}
 }
 
-static bool thread_is_due(void)
-{
-	return atomic_load_explicit(&reclaim.mapped_bytes, memory_order_relaxed) >
-	       atomic_load_explicit(&reclaim.threshold_bytes, memory_order_relaxed);
-}
-
-static bool other_is_due(void)
-{
-	return reclaim.also && reclaim.also_bytes <
-	       atomic_load_explicit(&reclaim.mapped_bytes, memory_order_relaxed);
-}
-
 void em_reclaim_note_mapped(uint64_t bytes)
 {
-	if (bytes <= atomic_load_explicit(&reclaim.mapped_bytes, memory_order_relaxed))
-		return;
-	atomic_store(&reclaim.mapped_bytes, bytes);
-	if ((thread_is_due() && !atomic_load(&reclaim.started)) ||
-	    (other_is_due() && !atomic_load(&reclaim.also_started)))
+	if (bytes > reclaim.threshold_bytes && !atomic_load(&reclaim.started))
 		atomic_store(&reclaim.due, true);
 }
 
-void em_reclaim_also_start(uint64_t above_bytes, void (*start)(void))
+void em_reclaim_also_start(void (*start)(void))
 {
-	reclaim.also_bytes = above_bytes;
 	reclaim.also = start;
-}
-
-void em_reclaim_limit_changed(void)
-{
-	uint64_t credits = atomic_load(&em_segment->credit_pages);
-	uint64_t high = atomic_load(&em_segment->high_pages);
-
-	atomic_store(&reclaim.threshold_bytes, (credits - em_min(high, credits)) << EM_PAGE_SHIFT);
-	if (thread_is_due() && !atomic_load(&reclaim.started))
-		atomic_store(&reclaim.due, true);
 }
 
 void em_reclaim_start_if_due(void)
 {
 	if (em_likely(!atomic_load_explicit(&reclaim.due, memory_order_relaxed)))
 		return;
+	if (atomic_exchange(&reclaim.started, true))
+		return;
 	atomic_store(&reclaim.due, false);
-	if (thread_is_due() && !atomic_exchange(&reclaim.started, true)) {
-		int ret = reclaim.spawn(body);
-		if (ret < 0) /* faulting threads evict for themselves then */
-			em_log_once("cannot start the reclaim thread: error %d", -ret);
-	}
-	if (other_is_due() && !atomic_exchange(&reclaim.also_started, true))
+	int ret = reclaim.spawn(body);
+	if (ret < 0) /* faulting threads evict for themselves then */
+		em_log_once("cannot start the reclaim thread: error %d", -ret);
+	if (reclaim.also)
 		reclaim.also();
 }
 
@@ -803,11 +775,10 @@ void em_reclaim_tell_resident(uint64_t page)
 
 void em_reclaim_forked(bool by_thread)
 {
-	bool had_threads = atomic_load(&reclaim.started) || atomic_load(&reclaim.also_started);
+	bool had_thread = atomic_load(&reclaim.started);
 
 	reclaim.by_thread = by_thread;
 	atomic_store(&reclaim.started, false);
-	atomic_store(&reclaim.also_started, false);
-	atomic_store(&reclaim.due, had_threads);
+	atomic_store(&reclaim.due, had_thread);
 	atomic_store(&reclaim.asleep, 0);
 }

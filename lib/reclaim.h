@@ -46,12 +46,10 @@ void em_reclaim_forked(bool by_thread);
 
 /* The program has mapped so much by now; remembers that a thread is due. */
 void em_reclaim_note_mapped(uint64_t bytes);
-/* Starts what is due. Never from a handler or an allocator hook. */
+/* Starts the thread if it is due. Never from a handler or an allocator hook. */
 void em_reclaim_start_if_due(void);
-/* Something else that is started, once, when more than so much is mapped. */
-void em_reclaim_also_start(uint64_t above_bytes, void (*start)(void));
-/* The limit has changed: the thread may be due earlier. */
-void em_reclaim_limit_changed(void);
+/* Something else that begins when the thread does. */
+void em_reclaim_also_start(void (*start)(void));
 
 /* Wakes the thread when credits are below the low watermark. EM_HANDLER */
 void em_reclaim_kick(void);

@@ -176,7 +176,7 @@ expect_whole() {
 
 @test "a forked child has a policy of its own" {
 	"$EXTMEM" run --limit 24M --swap "$scratch" -- perl -e '
-		$| = 1; alarm 60; my $a = "x" x 20000000; my $child = fork;
+		$| = 1; alarm 60; my $a = "x" x 30000000; my $child = fork;
 		if (!$child) { my $b = "y" x 20000000; print "$$\n"; sleep 60 } sleep 60' >out 3>&- &
 	pid=$!
 	children+=("$pid")
@@ -210,5 +210,5 @@ expect_whole() {
 	done
 	extmem policy show "$pid"
 	expect_status 1
-	expect_line "does not listen yet"
+	expect_line "does not listen"
 }
