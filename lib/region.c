@@ -705,8 +705,9 @@ static void set_flags(uintptr_t addr, uintptr_t end, uint32_t set, uint32_t clea
 	merge_around(addr, end);
 }
 
-/* Gives what lies in a range a name and a hint. */
-static void describe(uintptr_t addr, uintptr_t end, const char *name, enum em_hint hint)
+/* Gives what lies in a range a name and a hint, and a size that was asked for, or 0. */
+static void describe(uintptr_t addr, uintptr_t end, const char *name, enum em_hint hint,
+		     size_t asked_bytes)
 {
 	split_at(addr);
 	split_at(end);
@@ -718,6 +719,8 @@ static void describe(uintptr_t addr, uintptr_t end, const char *name, enum em_hi
 		memset(r->name, 0, sizeof(r->name));
 		memcpy(r->name, name, em_min(strlen(name), sizeof(r->name) - 1));
 		r->hint = hint;
+		if (asked_bytes)
+			r->asked_bytes = asked_bytes;
 		r->rule = em_rules_match(r);
 	}
 	merge_around(addr, end);
@@ -736,7 +739,7 @@ static int describe_range(uintptr_t addr, size_t bytes, const char *name, int hi
 		memcpy(kept, r.name, sizeof(kept));
 		change_begin();
 		describe(addr, addr + bytes, name ? name : kept,
-			 hint < 0 ? (enum em_hint)r.hint : (enum em_hint)hint);
+			 hint < 0 ? (enum em_hint)r.hint : (enum em_hint)hint, 0);
 		change_end();
 		ret = 0;
 	}
@@ -1067,7 +1070,7 @@ static void hand_on_flags(const struct em_region *r, uintptr_t addr, size_t byte
 {
 	change_begin();
 	set_flags(addr, addr + bytes, r->flags, 0);
-	describe(addr, addr + bytes, r->name, (enum em_hint)r->hint);
+	describe(addr, addr + bytes, r->name, (enum em_hint)r->hint, 0);
 	change_end();
 	if (r->flags & EM_REGION_PINNED)
 		em_sys_lock(addr, bytes);
@@ -1142,9 +1145,32 @@ static int grow_in_place(const struct em_region *r, uintptr_t addr, size_t old_b
 		return -ENOMEM;
 	ret = map_at_locked(end, new_bytes - old_bytes, (int)r->prot,
 			    origin_of(r));
-	if (ret == 0)
-		hand_on_flags(r, end, new_bytes - old_bytes);
-	return ret;
+	if (ret < 0)
+		return ret;
+	hand_on_flags(r, end, new_bytes - old_bytes);
+	change_begin(); /* to the rules it is one mapping, as large as it is now */
+	describe(addr, new_end, r->name, (enum em_hint)r->hint, new_bytes);
+	change_end();
+	return 0;
+}
+
+/*
+ * The region that a range lies in. It may be several to the rules of the policy
+ * and one to the kernel, which joins what is alike: then as if it were one.
+ */
+static bool find_whole(uintptr_t addr, size_t bytes, struct em_region *out)
+{
+	struct em_region next;
+
+	if (!em_region_find(addr, out))
+		return false;
+	while (out->end < addr + bytes) {
+		if (!em_region_find(out->end, &next) || next.prot != out->prot ||
+		    next.flags != out->flags || next.source != out->source)
+			return false;
+		out->end = next.end;
+	}
+	return true;
 }
 
 static int remap_locked(uintptr_t addr, size_t old_bytes, size_t new_bytes,
@@ -1154,8 +1180,7 @@ static int remap_locked(uintptr_t addr, size_t old_bytes, size_t new_bytes,
 	struct em_region r;
 	int ret;
 
-	if (!em_region_find(addr, &r) || r.end < addr + old_bytes ||
-	    r.source == EM_SOURCE_FOREIGN)
+	if (!find_whole(addr, old_bytes, &r) || r.source == EM_SOURCE_FOREIGN)
 		return -EFAULT;
 	if (flags & MREMAP_FIXED && fixed < addr + old_bytes && addr < fixed + new_bytes)
 		return -EINVAL;

@@ -125,10 +125,41 @@ static void in_regions(const void *arg)
 	is_int(em_region_name(addr, bytes * 2, "too far"), -ENOMEM, "a gap has no name");
 }
 
+/* Rules by size must not make of one mapping two that cannot be moved together. */
+static void remapped(const void *arg)
+{
+	uintptr_t addr, moved;
+	size_t bytes = 64 * PAGE;
+	char text[160];
+
+	(void)arg;
+	snprintf(text, sizeof(text), "regions[0].match.size=>=%zu\n"
+		 "regions[1].match.size=<=%zu", 65 * PAGE, 20 * PAGE);
+	start_world(spawn_nothing, text);
+	is_int(em_region_map(bytes, PAGE, PROT_READ | PROT_WRITE,
+			     (struct em_origin){ EM_SOURCE_MMAP, 0 }, &addr), 0, "a mapping");
+	is_int(rule_at(addr), 0, "no rule holds");
+	is_int(em_region_remap(addr, bytes, bytes + 16 * PAGE, 0, 0, &moved), 0, "it grows");
+	is_int(moved, addr, "in place");
+	is_int(rule_at(addr), 1, "now it is large");
+	is_int(rule_at(addr + bytes), 1, "all of it");
+	is_int(em_region_map_at(addr + bytes + 16 * PAGE, 16 * PAGE, PROT_READ | PROT_WRITE,
+				(struct em_origin){ EM_SOURCE_MMAP, 0 }), 0, "one more behind it");
+	is_int(rule_at(addr + bytes + 16 * PAGE), 2, "is small");
+	is_int(em_region_remap(addr, bytes + 32 * PAGE, bytes + 48 * PAGE, MREMAP_MAYMOVE, 0,
+			       &moved), 0, "both are one to mremap");
+	is_int(em_region_remap(moved, bytes + 48 * PAGE, bytes * 4, MREMAP_MAYMOVE, 0, &moved),
+	       0, "and again");
+	is_int(rule_at(moved + bytes * 4 - PAGE), 1, "with one rule");
+	is_int(em_region_remap(moved, bytes * 5, bytes * 6, MREMAP_MAYMOVE, 0, &moved), -EFAULT,
+	       "what is not mapped is not moved");
+}
+
 int main(void)
 {
 	test_patterns();
 	test_conditions();
 	in_child("regions", in_regions, NULL);
+	in_child("remapped", remapped, NULL);
 	return done_testing();
 }
