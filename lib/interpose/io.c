@@ -12,6 +12,7 @@
 #include "fault.h"
 #include "interpose.h"
 #include "knobs.h"
+#include "log.h"
 #include "thread.h"
 #include "window.h"
 #include <fcntl.h>
@@ -271,18 +272,35 @@ EM_EXPORT ssize_t vmsplice(int fd, const struct iovec *v, size_t count, unsigned
 	return GUARD_POINT(SYS_vmsplice, fd, v, count, flags, 0, 0);
 }
 
+/*
+ * Another process of the tree has its pages in its own store: the kernel finds
+ * them missing, and who copies in this way between processes may never learn why.
+ */
+static ssize_t with_another(long nr, pid_t pid, const struct iovec *local,
+			    unsigned long locals, const struct iovec *remote,
+			    unsigned long remotes, unsigned long flags)
+{
+	ssize_t n = GUARD(nr, pid, local, locals, remote, remotes, flags);
+
+	if (em_unlikely(n < 0 && errno == EFAULT) && remotes && em_core_active() &&
+	    pid != getpid() && em_in_window((uintptr_t)remote->iov_base))
+		em_log_once("process_vm_readv(2) and process_vm_writev(2) do not reach memory "
+			    "of another managed process that is paged out: see extmem(7)");
+	return n;
+}
+
 EM_EXPORT ssize_t process_vm_readv(pid_t pid, const struct iovec *local, unsigned long locals,
 				   const struct iovec *remote, unsigned long remotes,
 				   unsigned long flags)
 {
-	return GUARD(SYS_process_vm_readv, pid, local, locals, remote, remotes, flags);
+	return with_another(SYS_process_vm_readv, pid, local, locals, remote, remotes, flags);
 }
 
 EM_EXPORT ssize_t process_vm_writev(pid_t pid, const struct iovec *local, unsigned long locals,
 				    const struct iovec *remote, unsigned long remotes,
 				    unsigned long flags)
 {
-	return GUARD(SYS_process_vm_writev, pid, local, locals, remote, remotes, flags);
+	return with_another(SYS_process_vm_writev, pid, local, locals, remote, remotes, flags);
 }
 
 /* ---- sockets ----------------------------------------------------------- */

@@ -390,6 +390,36 @@ ring_program() {
 	expect_status 5
 }
 
+@test "a copy out of another managed process that fails: one line" {
+	need_paging
+	need_tool gcc
+	cat >"$scratch/copy.c" <<-'END'
+	#define _GNU_SOURCE
+	#include <errno.h>
+	#include <sys/mman.h>
+	#include <sys/uio.h>
+	#include <sys/wait.h>
+	#include <unistd.h>
+	int main(void)
+	{
+		char byte, *p = mmap(0, 1 << 20, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		struct iovec to = { &byte, 1 }, from = { p + 4096, 1 };
+		int status;
+		if (fork() == 0)
+			_exit(process_vm_readv(getppid(), &to, 1, &from, 1, 0) == 1 ? 0 :
+			      errno == EFAULT ? 5 : errno == EPERM ? 7 : 6);
+		wait(&status);
+		return WEXITSTATUS(status);
+	}
+	END
+	gcc -o "$scratch/copy" "$scratch/copy.c"
+	"$scratch/copy" || skip "a child may not read its parent here"
+	extmem run --limit 64M --swap "$scratch" -- "$scratch/copy"
+	expect_status 5
+	expect_line "do not reach memory of another managed process"
+}
+
 @test "a ring of liburing's works where faults are delivered to a thread" {
 	need_paging
 	need_root
