@@ -252,15 +252,21 @@ static void change_limit(uint64_t limit)
 	}
 }
 
-/* Some of what the limit has too much. True while there is more. */
+/*
+ * Some of what the limit has too much. True while there is more. The reclaim lock
+ * keeps forks out: a child goes on from what is written here.
+ */
 static bool settle(void)
 {
-	uint64_t got = em_credits_shrink(core.excess_pages);
+	uint64_t got;
 
 	if (!core.excess_pages)
 		return false;
+	em_reclaim_lock();
+	got = em_credits_shrink(core.excess_pages);
 	core.excess_pages -= got;
 	em_uncount(&em_segment->limit_pages, got);
+	em_reclaim_unlock();
 	em_reclaim_kick();
 	return core.excess_pages;
 }

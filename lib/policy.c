@@ -341,9 +341,10 @@ static struct group *choose_group(struct generation *gen, bool only_over)
 
 	for (unsigned int i = 0; i < gen->count; i++) {
 		struct group *g = &gen->groups[i];
-		int h = g->queued ? hold(g) : 4;
-		if (h == 4 || (only_over && h))
+		int h;
+		if (!g->queued || (only_over && !is_over(g)))
 			continue;
+		h = hold(g);
 		if (!best || h < best_hold || (h == best_hold && g->pass < best->pass)) {
 			best = g;
 			best_hold = h;
@@ -412,10 +413,11 @@ static uint32_t next_victim(bool only_over)
 	if (!g)
 		return EXTMEM_UNIT_NONE;
 	unit = take(gen, g);
-	if (unit != EXTMEM_UNIT_NONE) {
+	if (unit == EXTMEM_UNIT_NONE)
+		return unit;
+	if (gen->count > 1) /* one alone competes with nobody */
 		learn(g, unit);
-		em_granule_dequeued(unit);
-	}
+	em_granule_dequeued(unit);
 	return unit;
 }
 

@@ -163,7 +163,7 @@ enum em_page_state {
 
 enum em_region_source { EM_SOURCE_MMAP, EM_SOURCE_HEAP, EM_SOURCE_FOREIGN };
 
-/* What the program said of a region: madvise(2), or extmem_advise(3). */
+/* What the program said of a region: madvise(2), or libextmem(3). */
 enum em_hint {
 	EM_HINT_NORMAL, EM_HINT_SEQUENTIAL, EM_HINT_RANDOM, EM_HINT_HOT, EM_HINT_COLD,
 	EM_HINT_ONCE,
