@@ -12,7 +12,8 @@
 #define EM_SLOTS_MAX (1ull << EM_SLOT_NUMBER_BITS)
 /* Where addresses are rationed: so many slots for each page that there can be. */
 #define EM_SLOTS_A_PAGE 8u
-#define EM_GROW_PAGES 16384u  /* 64 MiB a step */
+#define EM_GROW_PAGES 16384u  /* 64 MiB: the least step */
+#define EM_GROW_PAGES_MAX 262144u /* 1 GiB */
 #define EM_FULL_NS 1000000000u
 #define EM_GROUPS_MAX 32u
 #define EM_POLL_NS 10000000u
@@ -91,25 +92,36 @@ static uint64_t taken_bits(uint64_t word)
 	return slots.pinned ? bits | slots.pinned[word] : bits;
 }
 
-static bool grow(void)
+/* So many slots, or as many as the store may have; false when it cannot. */
+static bool grow_by(uint64_t step)
 {
 	uint64_t have = slots.words * 64;
-	uint64_t want = em_min(have + em_max(EM_GROW_PAGES, em_round_up(have / 8, 64)),
-			       em_min(em_round_down(em_store_max_pages(), 64),
-				      slots.words_max * 64));
+	uint64_t want = em_min(have + step, em_min(em_round_down(em_store_max_pages(), 64),
+						   slots.words_max * 64));
 
-	if (want <= have || (slots.full_until_ns &&
-			     em_sys_now_ns() < slots.full_until_ns))
+	if (want <= have || em_store_grow(want) < 0)
 		return false;
-	if (em_store_grow(want) < 0) { /* a full disk may have room again later */
-		slots.full_until_ns = em_sys_now_ns() + EM_FULL_NS;
-		return false;
-	}
-	slots.full_until_ns = 0;
 	slots.cursor = slots.words;
 	slots.words = want / 64;
 	slots.barren = 0;
 	return true;
+}
+
+/*
+ * File systems let a file grow only when no write is under way: few steps,
+ * each by half of what lives. Where there is no room for so much, a small one.
+ */
+static bool grow(void)
+{
+	uint64_t step = em_clamp(em_round_up(em_slots_used() / 2, 64), EM_GROW_PAGES,
+				 EM_GROW_PAGES_MAX);
+
+	if (slots.full_until_ns && em_sys_now_ns() < slots.full_until_ns)
+		return false;
+	bool grown = grow_by(step) || (step > EM_GROW_PAGES && grow_by(EM_GROW_PAGES));
+	/* A full disk may have room again later. */
+	slots.full_until_ns = grown ? 0 : em_sys_now_ns() + EM_FULL_NS;
+	return grown;
 }
 
 /* Next word with at least `free` free slots, or -1 after a whole round. */

@@ -60,6 +60,9 @@ int em_standby_init(uint64_t pages, unsigned int granule_pages, bool registered)
 	if (!standby.memory || !standby.clusters)
 		return -ENOMEM;
 	em_sys_inherit(standby.memory, memory_bytes(), false);
+	/* The disk takes a huge page as one piece. MOVE brings small ones. */
+	if (!registered)
+		em_sys_prefer_huge(standby.memory, memory_bytes());
 	standby.registered = registered;
 	em_gauge(&em_segment->buffer_pages, (uint64_t)standby.count * size);
 	return registered ? em_sys_uffd_register((uintptr_t)standby.memory,

@@ -534,6 +534,11 @@ void em_sys_populate(const void *p, size_t bytes)
 	CALL3(SYS_madvise, p, bytes, MADV_POPULATE_READ);
 }
 
+void em_sys_prefer_huge(void *p, size_t bytes)
+{
+	CALL3(SYS_madvise, p, bytes, MADV_HUGEPAGE);
+}
+
 void em_sys_inherit(void *p, size_t bytes, bool on)
 {
 	CALL3(SYS_madvise, p, bytes, on ? MADV_DOFORK : MADV_DONTFORK);

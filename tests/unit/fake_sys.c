@@ -676,6 +676,12 @@ void em_sys_populate(const void *p, size_t bytes)
 	(void)bytes;
 }
 
+void em_sys_prefer_huge(void *p, size_t bytes)
+{
+	(void)p;
+	(void)bytes;
+}
+
 void em_sys_inherit(void *p, size_t bytes, bool on)
 {
 	(void)p;

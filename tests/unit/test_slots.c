@@ -6,6 +6,9 @@
 #include "store.h"
 #include "watch.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #define STEP 16384u /* slots that the store grows by at first */
 
 static void start_slots(uint64_t max_slots)
@@ -49,19 +52,47 @@ static void runs(const void *arg)
 	is_int(em_slots_used(), 192, "an ancestor's slot is none of ours");
 }
 
+/* Takes slots until there is this much of them. */
+static void use_up(size_t slots)
+{
+	em_slot s;
+
+	while (em_slots_used() < slots &&
+	       em_slots_take(em_min(128, slots - em_slots_used()), &s))
+		;
+	is_int(em_slots_used(), slots, "%zu slots are used up", slots);
+}
+
 static void growth(const void *arg)
 {
-	size_t total = 0, n;
 	em_slot s;
 
 	(void)arg;
 	start_slots(0);
-	while (total < STEP && (n = em_slots_take(128, &s)))
-		total += n;
-	is_int(total, STEP, "a step is used up");
-	is_int(store_slots(), STEP, "before the store grows");
+	use_up(STEP);
+	is_int(store_slots(), STEP, "the store has not grown before");
 	em_slots_take(1, &s);
-	is_int(store_slots(), 2 * STEP, "by another one");
+	is_int(store_slots(), 2 * STEP, "now it has, by another step");
+	use_up(3 * STEP);
+	em_slots_take(1, &s);
+	is_int(store_slots(), 4.5 * STEP, "a large one grows by half of what lives");
+}
+
+/* A file system that has room for a small step, but not for a large one. */
+static void little_room(const void *arg)
+{
+	const struct rlimit most = { 4 * STEP * PAGE, 4 * STEP * PAGE };
+	em_slot s;
+
+	(void)arg;
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &most);
+	start_slots(0);
+	use_up(3 * STEP);
+	is_int(em_slots_take(1, &s), 1, "there is one more");
+	is_int(store_slots(), 4 * STEP, "by a small step");
+	use_up(4 * STEP);
+	is_int(em_slots_take(1, &s), 0, "and then none");
 }
 
 static void reuse(const void *arg)
@@ -301,6 +332,7 @@ int main(void)
 
 	in_child("runs", runs, NULL);
 	in_child("growth", growth, NULL);
+	in_child("little room", little_room, NULL);
 	in_child("reuse", reuse, NULL);
 	in_child("scattered", scattered, NULL);
 	for (int i = 0; i < 3; i++, seed++)
