@@ -172,6 +172,9 @@ static void print_faults(const struct em_report *r)
 		putchar('\n');
 	}
 	print_count("waited for memory", r->waits, "");
+	if (r->quota_waits)
+		print_count("waited for a quota", r->quota_waits,
+			    cmd_human_ns(r->quota_wait_ns, text));
 }
 
 static void print_traffic(const struct em_report *r)

@@ -320,6 +320,73 @@ static int set_bytes(const struct em_option *o, uint64_t *bytes,
 	return rc;
 }
 
+/* "50k", "1.5M": thousands and not 1024; -EINVAL. */
+static int parse_count(const char *text, uint64_t *n)
+{
+	struct decimal d;
+	const char *suffix = parse_decimal(text, &d);
+	uint64_t unit = !suffix ? 0 : !*suffix ? 1 : *suffix == 'k' ? 1000 :
+			*suffix == 'M' ? 1000000 : 0;
+
+	if (!unit || (*suffix && suffix[1]) || (unit == 1 && d.scale > 1) ||
+	    d.whole > UINT64_MAX / unit / 2)
+		return -EINVAL;
+	*n = d.whole * unit + d.part * unit / d.scale;
+	return 0;
+}
+
+static int format_count(uint64_t n, char *out, size_t out_bytes)
+{
+	const char *unit = n % 1000000 == 0 ? "M" : n % 1000 == 0 ? "k" : "";
+
+	return snprintf(out, out_bytes, "%llu%s",
+			(unsigned long long)n / (*unit == 'M' ? 1000000 : *unit ? 1000 : 1),
+			unit);
+}
+
+/* "200M/s"; a rate of bytes, or of things. */
+static bool parse_rate(const struct em_option *o, const char *value, uint64_t *n)
+{
+	const char *slash = strchr(value, '/');
+	char word[32];
+
+	if (!slash || strcmp(slash, "/s") || slash - value >= (int)sizeof(word))
+		return false;
+	snprintf(word, sizeof(word), "%.*s", (int)(slash - value), value);
+	return !(o->flags & EM_OPT_COUNT ? parse_count(word, n) : em_parse_bytes(word, n));
+}
+
+static int get_rate(const struct em_option *o, uint64_t n, char *out, size_t out_bytes)
+{
+	char word[32];
+
+	if (!n)
+		return snprintf(out, out_bytes, "none");
+	if (o->flags & EM_OPT_COUNT)
+		format_count(n, word, sizeof(word));
+	else
+		em_format_bytes(n, word, sizeof(word));
+	return snprintf(out, out_bytes, "%s/s", word);
+}
+
+static int set_rate(const struct em_option *o, uint64_t *field, const char *value,
+		    char *err, size_t err_bytes)
+{
+	bool none = !strcmp(value, "none");
+	char text[EM_SHOWN_MAX], least[32];
+	uint64_t n = 0;
+
+	if (!none && (!parse_rate(o, value, &n) || n < o->min)) {
+		get_rate(o, o->min, least, sizeof(least));
+		return refuse(-EINVAL, err, err_bytes,
+			      "'%s' is '%s': expected a rate such as %s, %s or more, or none",
+			      o->key, em_shown(value, text),
+			      o->flags & EM_OPT_COUNT ? "50k/s" : "200M/s", least);
+	}
+	*field = n;
+	return 0;
+}
+
 static int set_bool(const struct em_option *o, bool *flag, const char *value,
 		    char *err, size_t err_bytes)
 {
@@ -566,6 +633,8 @@ static int set_field(const struct em_option *o, void *field, const char *value,
 		return set_int(o, field, value, err, err_bytes);
 	case EM_OPT_RANGE:
 		return set_range(o, field, value, err, err_bytes);
+	case EM_OPT_RATE:
+		return set_rate(o, field, value, err, err_bytes);
 	case EM_OPT_PARAMS:
 		return set_params(o, field, value, err, err_bytes);
 	}
@@ -634,6 +703,8 @@ static int get_field(const struct em_option *o, const void *field, char *out,
 		return snprintf(out, out_bytes, "%d", *(const int *)field);
 	case EM_OPT_RANGE:
 		return get_range(field, out, out_bytes);
+	case EM_OPT_RATE:
+		return get_rate(o, *(const uint64_t *)field, out, out_bytes);
 	case EM_OPT_PARAMS:
 		return get_params(field, out, out_bytes);
 	}

@@ -97,6 +97,10 @@ struct em_config {
 	uint64_t readahead_bytes;          /* prefetch.readahead */
 	enum em_delivery delivery;         /* faults.delivery */
 	enum em_tristate syscall_net;      /* faults.syscall_net */
+	uint64_t io_bandwidth;             /* quotas.io_bandwidth, bytes a second; 0: none */
+	uint64_t fault_rate;               /* quotas.faults, a second; 0: none */
+	uint64_t refault_rate;             /* autotune.refault_rate, a second; 0: off */
+	struct em_size tune_min;           /* autotune.min */
 	struct em_tier_config tiers[EM_CONFIG_TIERS_MAX];
 	unsigned int tier_count;
 	struct em_region_config regions[EM_CONFIG_REGIONS_MAX];
@@ -114,6 +118,7 @@ enum em_option_type {
 	EM_OPT_TEXT,    /* char[EM_CONFIG_TEXT_MAX] */
 	EM_OPT_INT,     /* int: between low and high */
 	EM_OPT_RANGE,   /* struct em_range_config: >=64M, <=1G, 64M..1G, any */
+	EM_OPT_RATE,    /* uint64_t a second: 200M/s, 50k/s; none, which is 0 */
 	EM_OPT_PARAMS,  /* struct em_params: active=50 ghosts=100; in YAML a mapping */
 };
 
@@ -123,6 +128,7 @@ enum {
 	EM_OPT_PAGES = 4,   /* a multiple of 4K */
 	EM_OPT_POW2 = 8,    /* a power of two */
 	EM_OPT_ZERO_OK = 16, /* 0 has a meaning of its own, outside the range */
+	EM_OPT_COUNT = 64,  /* a rate of things, in thousands, and not of bytes */
 	EM_OPT_LIVE = 32,   /* `extmem policy apply` may change it */
 };
 

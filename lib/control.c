@@ -14,8 +14,6 @@
 #include <sys/un.h>
 #include <time.h>
 
-/* While something takes its time, it goes on this often. */
-#define EM_SETTLE_NS 1000000
 /* Who connects and says nothing is not waited for longer. */
 #define EM_PATIENCE_S 2
 /* After a failure that does not pass at once. */
@@ -162,20 +160,20 @@ static void nap(void)
 	em_sys_wait(&never, 0, EM_NAP_NS);
 }
 
-/* Until somebody comes, or it is time to go on with a change. */
-static void await(bool unsettled)
+/* Until somebody comes, or so many nanoseconds, less than a second; 0: for ever. */
+static void await(uint64_t ns)
 {
 	struct pollfd p = { .fd = control.fd, .events = POLLIN };
-	struct timespec t = { .tv_nsec = EM_SETTLE_NS };
+	struct timespec t = { .tv_nsec = (long)ns };
 
-	em_syscall(SYS_ppoll, (long)&p, 1, unsettled ? (long)&t : 0, 0, 8, 0);
+	em_syscall(SYS_ppoll, (long)&p, 1, ns ? (long)&t : 0, 0, 8, 0);
 }
 
 static void body(void)
 {
 	em_sys_name_thread("extmem-control");
 	for (;;) {
-		await(control.hooks->settle());
+		await(control.hooks->go_on());
 		long fd = call(SYS_accept4, control.fd, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
 			serve((int)fd);

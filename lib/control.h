@@ -27,12 +27,13 @@
 
 /*
  * What to do with a request. apply: 0, or -errno and why; nothing has changed
- * then. settle: goes on with what takes its time; true while there is more.
+ * then. go_on: does what takes its time or comes again and again; how many
+ * nanoseconds until it wants to be called once more, 0: not before a change.
  */
 struct em_control_hooks {
 	int (*show)(char *out, size_t out_bytes);
 	int (*apply)(const char *lines, char *err, size_t err_bytes);
-	bool (*settle)(void);
+	uint64_t (*go_on)(void);
 };
 
 void em_control_init(const struct em_control_hooks *hooks, em_spawn *spawn);

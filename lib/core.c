@@ -11,6 +11,7 @@
 #include "page.h"
 #include "policy.h"
 #include "prefetch.h"
+#include "quota.h"
 #include "region.h"
 #include "report.h"
 #include "rules.h"
@@ -21,6 +22,7 @@
 #include "sys.h"
 #include "thread.h"
 #include "trace.h"
+#include "tune.h"
 #include "worker.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +39,9 @@
 
 /* The part of rationed addresses that buffers may take. */
 #define EM_SPACE_PART 32u
+/* A limit that comes down does so this often; one that is tuned is looked at. */
+#define EM_SETTLE_NS 1000000u
+#define EM_TUNE_NS 100000000u
 /* At least so much of a limit must be left beside the buffers: one part in so many. */
 #define EM_CREDITS_PART 2u
 
@@ -47,6 +52,7 @@ static struct {
 	pid_t reporter;    /* the process that `extmem run` became */
 	_Atomic bool reported;
 	uint64_t excess_pages; /* what the limit is still above the one asked for */
+	struct em_tune tune;
 } core;
 
 bool em_core_active(void)
@@ -162,6 +168,7 @@ static int start_parts(const struct em_core_hooks *hooks)
 	int ret;
 
 	em_rules_set(&core.cfg);
+	em_quota_set(&core.cfg);
 	em_sys_place_stub(EM_STUB_BASE); /* without it there is no net, no more */
 	em_worker_init(); /* should it fail, so will starting a thread */
 	if ((ret = em_threads_init()) < 0 ||
@@ -271,6 +278,51 @@ static bool settle(void)
 	return core.excess_pages;
 }
 
+static uint64_t count_pains(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < EM_SHARDS; i++) {
+		struct em_counters *c = &em_segment->shards[i].c;
+		n += atomic_load(&c->faults[EM_FAULT_MAJOR]) + atomic_load(&c->waits);
+	}
+	return n;
+}
+
+/* The limit that the policy has is the most; how little will do is found out. */
+static void tune(void)
+{
+	uint64_t most = core.cfg.limit.value >> EM_PAGE_SHIFT;
+	uint64_t limit = atomic_load(&em_segment->limit_pages), next;
+	int64_t spare = em_credits_free() - (int64_t)atomic_load(&em_segment->high_pages);
+
+	next = em_tune_step(&core.tune, &(struct em_tune_view){
+		.now_ns = em_sys_now_ns(),
+		.pains = count_pains(),
+		.target = core.cfg.refault_rate,
+		.limit = limit,
+		.used = spare > 0 ? limit - (uint64_t)spare : limit,
+		.least = em_max(size_of(&core.cfg.tune_min, most),
+				atomic_load(&em_segment->buffer_pages) * EM_CREDITS_PART),
+		.most = most,
+	});
+	if (next == limit)
+		return;
+	em_reclaim_lock();
+	set_marks(&core.cfg, next, next - atomic_load(&em_segment->buffer_pages));
+	change_limit(next);
+	em_reclaim_unlock();
+}
+
+static uint64_t go_on(void)
+{
+	bool tuned = core.cfg.refault_rate;
+
+	if (tuned)
+		tune();
+	return settle() ? EM_SETTLE_NS : tuned ? EM_TUNE_NS : 0;
+}
+
 /* Algorithms and rules; a fork between two steps finds either all in order. */
 static int change_policy(const struct em_config *next, char *err, size_t err_bytes)
 {
@@ -314,6 +366,7 @@ static int change(const char *lines, char *err, size_t err_bytes)
 	set_marks(&next, limit, limit - atomic_load(&em_segment->buffer_pages));
 	change_limit(limit);
 	core.cfg = next;
+	em_quota_set(&core.cfg);
 	show_policy();
 	em_reclaim_unlock();
 	return 0;
@@ -324,7 +377,7 @@ static int show(char *out, size_t out_bytes)
 	return em_config_dump(&core.cfg, out, out_bytes);
 }
 
-static const struct em_control_hooks control_hooks = { show, change, settle };
+static const struct em_control_hooks control_hooks = { show, change, go_on };
 
 /* ---- starting ---------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #include "page.h"
 #include "policy.h"
 #include "prefetch.h"
+#include "quota.h"
 #include "reclaim.h"
 #include "region.h"
 #include "slots.h"
@@ -617,6 +618,8 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 	enum em_fault_outcome outcome = EM_FAULT_DONE;
 	bool owned;
 
+	if (EM_WORD_STATE(w) == EM_PAGE_STORED || em_unlikely(em_credits_below_low()))
+		em_quota_wait(EM_WORD_STATE(w) == EM_PAGE_STORED);
 	r.spare = take_credits(by->client, course.pages);
 	if (!r.spare || !enter_gate(by)) {
 		em_credits_give(r.spare);
@@ -821,7 +824,9 @@ bool em_fault_would_wait(uintptr_t addr)
 {
 	switch (EM_WORD_STATE(em_page_load(em_page_of(addr)))) {
 	case EM_PAGE_UNTOUCHED:
-	case EM_PAGE_STANDBY: return em_credits_free() <= 0;
+	case EM_PAGE_STANDBY:
+		return em_credits_free() <= 0 ||
+		       (em_credits_below_low() && em_quota_is_owed());
 	case EM_PAGE_RESIDENT: return false;
 	default: return true;
 	}

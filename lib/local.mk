@@ -53,6 +53,7 @@ extmem_core_sources = \
 	lib/prefetchers/markov.c \
 	lib/prefetchers/prefetchers.h \
 	lib/prefetchers/stride.c \
+	lib/quota.c lib/quota.h \
 	lib/reclaim.c lib/reclaim.h \
 	lib/region.c lib/region.h \
 	lib/rules.c lib/rules.h \
@@ -67,6 +68,7 @@ extmem_core_sources = \
 	lib/sys.h \
 	lib/thread.c lib/thread.h \
 	lib/trace.c lib/trace.h lib/trace-format.h \
+	lib/tune.c lib/tune.h \
 	lib/util.h \
 	lib/watch.c lib/watch.h \
 	lib/window.c lib/window.h \
@@ -132,6 +134,7 @@ extmem_handler_objects = \
 	lib/.libs/libextmem_la-page.o \
 	lib/.libs/libextmem_la-policy.o \
 	lib/.libs/libextmem_la-prefetch.o \
+	lib/.libs/libextmem_la-quota.o \
 	lib/.libs/libextmem_la-reclaim.o \
 	lib/.libs/libextmem_la-region.o \
 	lib/.libs/libextmem_la-slots.o \

@@ -87,8 +87,8 @@ void em_reclaim_init(const struct em_config *cfg, const struct em_sys_features *
 	reclaim.abort_on_full = cfg->on_full == EM_FULL_ABORT;
 	reclaim.spawn = spawn;
 	reclaim.threshold_bytes =
-		(atomic_load(&em_segment->credit_pages) -
-		 atomic_load(&em_segment->high_pages)) << EM_PAGE_SHIFT;
+		cfg->refault_rate ? 0 : (atomic_load(&em_segment->credit_pages) -
+					 atomic_load(&em_segment->high_pages)) << EM_PAGE_SHIFT;
 	strcpy(em_segment->way_out, reclaim.by_move ? "move" : "copy");
 }
 

@@ -40,6 +40,8 @@ static void add_shard(struct em_report *r, const struct em_counters *c)
 	r->waits += load(&c->waits);
 	r->wait_ns += load(&c->wait_ns);
 	r->direct_reclaims += load(&c->direct_reclaims);
+	r->quota_waits += load(&c->quota_waits);
+	r->quota_wait_ns += load(&c->quota_wait_ns);
 }
 
 static void take_gauges(struct em_report *r, const struct em_segment *seg)
@@ -280,6 +282,8 @@ static void put_counters(struct json *j, const struct em_report *r)
 	put_number(j, "waits", r->waits);
 	put_number(j, "wait_ns", r->wait_ns);
 	put_number(j, "direct_reclaims", r->direct_reclaims);
+	put_number(j, "quota_waits", r->quota_waits);
+	put_number(j, "quota_wait_ns", r->quota_wait_ns);
 }
 
 int em_report_json(const struct em_report *r, const struct em_segment *seg,

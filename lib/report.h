@@ -24,6 +24,7 @@ struct em_report {
 	uint64_t pages_in, pages_readahead, pages_prefetched, prefetch_used, pages_out, pages_clean, pages_zeroed;
 	uint64_t pages_evicted, bytes_read, bytes_written, reads, writes;
 	uint64_t syscall_traps, syscall_ranges, waits, wait_ns, direct_reclaims;
+	uint64_t quota_waits, quota_wait_ns;
 	uint64_t now_ns; /* CLOCK_MONOTONIC when it was taken */
 };
 

@@ -65,7 +65,9 @@ struct em_counters {
 	em_counter direct_reclaims; /* batches evicted by a faulting thread */
 	em_counter pages_prefetched; /* pages read into standby on a guess */
 	em_counter prefetch_used;  /* of these, touched there */
-	em_counter reserved[14];
+	em_counter quota_waits;    /* faults that waited for a quota */
+	em_counter quota_wait_ns;
+	em_counter reserved[12];
 };
 
 #define EM_SHARDS 16

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store.h"
 #include "log.h"
+#include "quota.h"
 #include "stats.h"
 #include "sys.h"
 #include "stores/stores.h"
@@ -101,6 +102,7 @@ int em_store_read(em_slot slot, void *buf, size_t count)
 	em_count(&c->reads, 1);
 	em_count(&c->bytes_read, count << EM_PAGE_SHIFT);
 	em_count(&c->pages_in, count);
+	em_quota_use_io(count << EM_PAGE_SHIFT);
 	return 0;
 }
 
@@ -113,6 +115,7 @@ int em_store_submit(em_slot slot, const void *buf, size_t count, uint64_t token,
 	em_count(&c->writes, 1);
 	em_count(&c->bytes_written, count << EM_PAGE_SHIFT);
 	em_count(&c->pages_out, count);
+	em_quota_use_io(count << EM_PAGE_SHIFT);
 	return store.ops->submit(em_slot_number(slot), buf, count, token, async);
 }
 

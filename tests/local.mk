@@ -35,7 +35,7 @@ unit_tests = tests/unit/test_config tests/unit/test_yaml \
 	tests/unit/test_slots tests/unit/test_region tests/unit/test_fault \
 	tests/unit/test_reclaim tests/unit/test_store_file \
 	tests/unit/test_hazards tests/unit/test_trace tests/unit/test_prefetch tests/unit/test_delivery tests/unit/test_report \
-	tests/unit/test_calls tests/unit/test_rules
+	tests/unit/test_calls tests/unit/test_rules tests/unit/test_pressure
 
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/tap.h
 tests_unit_test_config_CPPFLAGS = $(unit_cppflags)
@@ -66,6 +66,12 @@ tests_unit_test_credits_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_credits_CFLAGS = $(unit_core_cflags)
 tests_unit_test_credits_LDFLAGS = $(unit_core_ldflags)
 tests_unit_test_credits_LDADD = $(unit_core_libs)
+
+tests_unit_test_pressure_SOURCES = tests/unit/test_pressure.c $(unit_world)
+tests_unit_test_pressure_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_pressure_CFLAGS = $(unit_core_cflags)
+tests_unit_test_pressure_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_pressure_LDADD = $(unit_core_libs)
 
 tests_unit_test_policies_SOURCES = tests/unit/test_policies.c $(unit_world)
 tests_unit_test_policies_CPPFLAGS = $(unit_cppflags)
@@ -279,7 +285,7 @@ tests_rows_rows_threads_LDFLAGS = $(row_ldflags)
 
 # ---- suites ----
 
-cli_tests = tests/cli/run.bats tests/cli/regions.bats tests/cli/apply.bats tests/cli/hints.bats tests/cli/stat.bats tests/cli/dump.bats \
+cli_tests = tests/cli/run.bats tests/cli/regions.bats tests/cli/apply.bats tests/cli/pressure.bats tests/cli/hints.bats tests/cli/stat.bats tests/cli/dump.bats \
 	tests/cli/policy.bats tests/cli/trace.bats tests/cli/help.bats tests/cli/attach.bats
 program_tests = tests/programs/bash.sh tests/programs/bc.sh \
 	tests/programs/clang.sh tests/programs/diff.sh tests/programs/g++.sh \

@@ -155,6 +155,19 @@ static void test_good_values(void)
 		{ "faults.syscall_net", "on", "on" },
 		{ "faults.syscall_net", "off", "off" },
 		{ "faults.syscall_net", "auto", "auto" },
+		{ "quotas.io_bandwidth", "none", "none" },
+		{ "quotas.io_bandwidth", "1M/s", "1M/s" },
+		{ "quotas.io_bandwidth", "1.5GiB/s", "1536M/s" },
+		{ "quotas.io_bandwidth", "1048577/s", "1048577/s" },
+		{ "quotas.faults", "10/s", "10/s" },
+		{ "quotas.faults", "1500/s", "1500/s" },
+		{ "quotas.faults", "1.5k/s", "1500/s" },
+		{ "quotas.faults", "50k/s", "50k/s" },
+		{ "quotas.faults", "2M/s", "2M/s" },
+		{ "autotune.refault_rate", "none", "none" },
+		{ "autotune.refault_rate", "1k/s", "1k/s" },
+		{ "autotune.min", "25%", "25%" },
+		{ "autotune.min", "8M", "8M" },
 		{ "eviction.params", "active=70", "active=70" },
 		{ "eviction.params", " a=1  b=-2 a=3", "a=3 b=-2" },
 		{ "eviction.params", "", "" },
@@ -264,6 +277,22 @@ static void test_bad_values(void)
 		  "'prefetch.readahead' is '3K': expected 0 or a power of two from 4K to 256K" },
 		{ "faults.delivery", "poll",
 		  "'faults.delivery' is 'poll': expected auto, signal or thread" },
+		{ "quotas.io_bandwidth", "200M",
+		  "'quotas.io_bandwidth' is '200M': expected a rate such as 200M/s, 1M/s or more, or none" },
+		{ "quotas.io_bandwidth", "1023K/s",
+		  "'quotas.io_bandwidth' is '1023K/s': expected a rate such as 200M/s, 1M/s or more, or none" },
+		{ "quotas.io_bandwidth", "-1M/s",
+		  "'quotas.io_bandwidth' is '-1M/s': expected a rate such as 200M/s, 1M/s or more, or none" },
+		{ "quotas.faults", "50K/s",
+		  "'quotas.faults' is '50K/s': expected a rate such as 50k/s, 10/s or more, or none" },
+		{ "quotas.faults", "9/s",
+		  "'quotas.faults' is '9/s': expected a rate such as 50k/s, 10/s or more, or none" },
+		{ "quotas.faults", "50k/m",
+		  "'quotas.faults' is '50k/m': expected a rate such as 50k/s, 10/s or more, or none" },
+		{ "quotas.faults", "99999999999999999999M/s",
+		  "'quotas.faults' is '99999999999999999999M/s': expected a rate such as 50k/s, 10/s or more, or none" },
+		{ "autotune.refault_rate", "0/s",
+		  "'autotune.refault_rate' is '0/s': expected a rate such as 50k/s, 1/s or more, or none" },
 		{ "faults.syscall_net", "true",
 		  "'faults.syscall_net' is 'true': expected auto, on or off" },
 		{ "tiers[0].type", "nbd",
@@ -645,7 +674,7 @@ static void test_table(void)
 			ok(strcmp(o->key, p->key), "%s is not %s", o->key,
 			   p->key);
 	}
-	is_int(n, 32, "32 options");
+	is_int(n, 36, "36 options");
 }
 
 static char *read_manual(void)
@@ -705,6 +734,8 @@ static void check_entry(const struct em_option *o, const char *entry)
 		ok(has_bold(entry, c), "and its choice %s", c);
 	free(choices);
 	em_format_bytes(o->min, text, sizeof(text));
+	if (o->type == EM_OPT_RATE)
+		strcat(text, "/s");
 	if (o->min)
 		ok(has_bold(entry, text), "and its least value %s", text);
 	em_format_bytes(o->max, text, sizeof(text));

@@ -69,6 +69,8 @@ static void test_all_keys(void)
 		"  standby: 20M\n"
 		"prefetch: {algorithm: leap, readahead: 0}\n"
 		"faults: {delivery: signal, syscall_net: off}\n"
+		"quotas: {io_bandwidth: 200M/s, faults: 50k/s}\n"
+		"autotune: {refault_rate: 1k/s, min: 64M}\n"
 		"tiers:\n"
 		"  - {type: file, path: /mnt/fast, max: 8G}\n"
 		"  - path: \"/mnt/slow \\u00e9 # and more\"\n"
@@ -86,6 +88,8 @@ static void test_all_keys(void)
 			      "prefetch.algorithm=leap\nprefetch.readahead=0\n"
 			      "faults.delivery=signal\n"
 			      "faults.syscall_net=off\n"
+			      "quotas.io_bandwidth=200M/s\nquotas.faults=50k/s\n"
+			      "autotune.refault_rate=1k/s\nautotune.min=64M\n"
 			      "tiers[0].path=/mnt/fast\ntiers[0].max=8G\n"
 			      "tiers[1].path=/mnt/slow \xc3\xa9 # and more\n"
 			      "tiers[2].max=0\n",
@@ -150,7 +154,7 @@ static void test_refusals(void)
 		{ "limits: {frobnicate: 1}\n",
 		  "f.yaml:1:10: unknown key 'frobnicate': expected memory or on_full" },
 		{ "frobnicate: 1\n",
-		  "f.yaml:1:1: unknown key 'frobnicate': expected version, limits, watermarks, manage, eviction, prefetch, faults, tiers or regions" },
+		  "f.yaml:1:1: unknown key 'frobnicate': expected version, limits, watermarks, manage, eviction, prefetch, faults, quotas, autotune, tiers or regions" },
 		{ "tiers: [{frobnicate: 1}]\n",
 		  "f.yaml:1:10: unknown key 'frobnicate': expected type, path or max" },
 		{ "tiers[]: {path: /x}\n",
@@ -162,7 +166,7 @@ static void test_refusals(void)
 		{ "\"limits\\0x\": {memory: 8M}\n",
 		  "f.yaml:1:1: a NUL character in a word: remove it" },
 		{ "<<: {memory: 8M}\n",
-		  "f.yaml:1:1: unknown key '<<': expected version, limits, watermarks, manage, eviction, prefetch, faults, tiers or regions" },
+		  "f.yaml:1:1: unknown key '<<': expected version, limits, watermarks, manage, eviction, prefetch, faults, quotas, autotune, tiers or regions" },
 		/* Duplicates. */
 		{ "limits:\n  memory: 8M\n  memory: 9M\n",
 		  "f.yaml:3:3: key 'memory' is here a second time, first in line 2: keep one of them" },
@@ -432,6 +436,12 @@ static void test_write(void)
 				   "faults:\n"
 				   "  delivery: auto\n"
 				   "  syscall_net: auto\n"
+				   "quotas:\n"
+				   "  io_bandwidth: none\n"
+				   "  faults: none\n"
+				   "autotune:\n"
+				   "  refault_rate: none\n"
+				   "  min: 10%\n"
 				   "tiers:\n"
 				   "  - type: file\n"
 				   "    path: /var/tmp\n"
@@ -540,6 +550,8 @@ static void test_default_policy(void)
 			      "eviction.granule=4K\neviction.standby=1%\n"
 			      "prefetch.algorithm=leap\nprefetch.readahead=0\n"
 			      "faults.delivery=signal\n"
+			      "quotas.io_bandwidth=5M/s\nquotas.faults=10/s\n"
+			      "autotune.refault_rate=10/s\nautotune.min=20%\n"
 			      "faults.syscall_net=on\ntiers[0].path=/x\n"
 			      "tiers[0].max=1G\ntiers[1].path=/y\n",
 			      err, sizeof(err)),
