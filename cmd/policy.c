@@ -24,6 +24,7 @@
 const char *argp_program_version = "extmem " EM_VERSION;
 
 #define SETTINGS_MAX 64
+#define KEY_BYTES 160
 
 struct arguments {
 	bool json;
@@ -165,19 +166,35 @@ static const char *rest_of(const struct em_option *o, const struct place *p)
 static void json_place(const struct em_config *cfg, const struct place *p,
 		       const char *separator);
 
+/* The option's key, with an item's number put in. */
+static void full_key(const struct em_option *o, const struct place *p, char full[KEY_BYTES])
+{
+	snprintf(full, KEY_BYTES, "%s", o->key);
+	if (p->list)
+		snprintf(full, KEY_BYTES, "%.*s[%u].%s", (int)strcspn(p->list->prefix, "["),
+			 p->list->prefix, p->index, o->key + strlen(p->list->prefix));
+}
+
+/* Of an algorithm and a plug-in, which share a place, one is there. */
+static bool is_there(const struct em_config *cfg, const struct em_option *o,
+		     const struct place *p)
+{
+	char full[KEY_BYTES], value[EM_CONFIG_PATH_MAX];
+
+	full_key(o, p, full);
+	return em_config_get(cfg, full, value, sizeof(value)) >= 0 &&
+	       em_config_is_said(o, value);
+}
+
 static void json_option(const struct em_config *cfg, const struct em_option *o,
 			const struct place *p, const char *rest)
 {
-	char full[160];
+	char full[KEY_BYTES];
 	size_t word = strcspn(rest, ".");
 	struct place inner = *p;
 
 	if (!rest[word]) {
-		snprintf(full, sizeof(full), "%s", o->key);
-		if (p->list)
-			snprintf(full, sizeof(full), "%.*s[%u].%s",
-				 (int)strcspn(p->list->prefix, "["), p->list->prefix,
-				 p->index, o->key + strlen(p->list->prefix));
+		full_key(o, p, full);
 		json_value(cfg, o, full);
 		return;
 	}
@@ -199,6 +216,8 @@ static void json_place(const struct em_config *cfg, const struct place *p,
 
 		if (!rest || (last && rest[word] && !strncmp(last, rest, word + 1)))
 			continue; /* of the part that was printed just now */
+		if (!rest[word] && !is_there(cfg, o, p))
+			continue;
 		fputs(last ? separator : "", stdout);
 		json_option(cfg, o, p, rest);
 		last = rest;

@@ -7,6 +7,7 @@
  * string functions and snprintf with integers and strings are used.
  */
 #include "config.h"
+#include "plugin.h"
 #include "policies/policies.h"
 
 #include <errno.h>
@@ -457,6 +458,36 @@ static int set_path(const struct em_option *o, char *path, const char *value,
 	return 0;
 }
 
+static em_plugin_judge *judge_plugin;
+
+void em_config_judge_plugins(em_plugin_judge *judge)
+{
+	judge_plugin = judge;
+}
+
+static int set_plugin(const struct em_option *o, char *field, const char *value,
+		      char *err, size_t err_bytes)
+{
+	char path[EM_CONFIG_PATH_MAX] = "", why[512], text[EM_SHOWN_MAX];
+	int rc = 0;
+
+	if (!*value)
+		return refuse(-EINVAL, err, err_bytes,
+			      "'%s' is empty: expected the path of a shared object", o->key);
+	rc = set_path(o, path, value, err, err_bytes);
+	if (rc)
+		return rc;
+	if (judge_plugin)
+		rc = judge_plugin(o->flags & EM_OPT_PREFETCHES, path, why, sizeof(why));
+	else if (*path != '/')
+		rc = refuse(-EINVAL, why, sizeof(why), "expected an absolute path");
+	if (rc)
+		return refuse(rc, err, err_bytes, "'%s' is '%s': %s", o->key,
+			      em_shown(value, text), why);
+	memcpy(field, path, sizeof(path));
+	return 0;
+}
+
 static int set_choice(const struct em_option *o, void *field, const char *value,
 		      char *err, size_t err_bytes)
 {
@@ -467,7 +498,7 @@ static int set_choice(const struct em_option *o, void *field, const char *value,
 	if (o->type == EM_OPT_ENUM) {
 		*(int *)field = position;
 	} else {
-		memset(field, 0, EM_CONFIG_NAME_MAX);
+		memset(field, 0, o->type == EM_OPT_NAME ? EM_CONFIG_NAME_MAX : EM_CONFIG_PATH_MAX);
 		memcpy(field, value, strlen(value));
 	}
 	return 0;
@@ -623,10 +654,13 @@ static int set_field(const struct em_option *o, void *field, const char *value,
 	case EM_OPT_BOOL:
 		return set_bool(o, field, value, err, err_bytes);
 	case EM_OPT_NAME:
+	case EM_OPT_ALGORITHM:
 	case EM_OPT_ENUM:
 		return set_choice(o, field, value, err, err_bytes);
 	case EM_OPT_PATH:
 		return set_path(o, field, value, err, err_bytes);
+	case EM_OPT_PLUGIN:
+		return set_plugin(o, field, value, err, err_bytes);
 	case EM_OPT_TEXT:
 		return set_text(o, field, value, err, err_bytes);
 	case EM_OPT_INT:
@@ -699,6 +733,11 @@ static int get_field(const struct em_option *o, const void *field, char *out,
 	case EM_OPT_PATH:
 	case EM_OPT_TEXT:
 		return snprintf(out, out_bytes, "%s", (const char *)field);
+	case EM_OPT_ALGORITHM:
+	case EM_OPT_PLUGIN:
+		if ((*(const char *)field == '/') != (o->type == EM_OPT_PLUGIN))
+			field = "";
+		return snprintf(out, out_bytes, "%s", (const char *)field);
 	case EM_OPT_INT:
 		return snprintf(out, out_bytes, "%d", *(const int *)field);
 	case EM_OPT_RANGE:
@@ -729,6 +768,21 @@ const struct em_config_list *em_config_list_of(const struct em_option *o)
 	while (list->prefix && strncmp(o->key, list->prefix, strlen(list->prefix)))
 		list++;
 	return list->prefix ? list : NULL;
+}
+
+const struct em_option *em_config_twin(const struct em_option *o)
+{
+	const struct em_option *twin = em_options;
+
+	while (twin->key && (twin == o || twin->offset != o->offset ||
+			     em_config_list_of(twin) != em_config_list_of(o)))
+		twin++;
+	return twin->key ? twin : NULL;
+}
+
+bool em_config_is_said(const struct em_option *o, const char *value)
+{
+	return *value || (o->type != EM_OPT_ALGORITHM && o->type != EM_OPT_PLUGIN);
 }
 
 static unsigned int *count_of(struct em_config *cfg, const struct em_config_list *list)
@@ -989,29 +1043,60 @@ static const struct extmem_param *find_param(const struct extmem_param *p, const
 	return p && p->name ? p : NULL;
 }
 
+void em_params_fill(const struct em_params *given, const struct extmem_param *table,
+		    int64_t *values)
+{
+	for (size_t i = 0; table && table[i].name; i++) {
+		values[i] = table[i].def;
+		for (unsigned int k = 0; k < given->count; k++)
+			if (!strcmp(given->list[k].name, table[i].name))
+				values[i] = given->list[k].value;
+	}
+}
+
 /* key is that of the parameters, "regions[2].eviction.params" perhaps. */
 static int check_params(const char *key, const char *algorithm,
-			const struct em_params *params, char *err, size_t err_bytes)
+			const struct extmem_param *table, const struct em_params *params,
+			char *err, size_t err_bytes)
 {
-	const struct extmem_eviction *e = extmem_eviction_find(algorithm);
-	char list[256];
+	char list[256], text[EM_SHOWN_MAX];
 
-	for (unsigned int i = 0; e && i < params->count; i++) {
+	for (unsigned int i = 0; i < params->count; i++) {
 		const char *name = params->list[i].name;
-		const struct extmem_param *p = find_param(e->params, name);
+		const struct extmem_param *p = find_param(table, name);
 		long long value = params->list[i].value;
 
-		list_params(e->params, list, sizeof(list));
+		list_params(table, list, sizeof(list));
 		if (!p)
 			return refuse(-EINVAL, err, err_bytes,
 				      "'%s' has '%s': '%s' has no such parameter, expected %s",
-				      key, name, algorithm, list);
+				      key, name, em_shown(algorithm, text), list);
 		if (value < p->min || value > p->max)
 			return refuse(-EINVAL, err, err_bytes,
 				      "'%s' has '%s' as '%lld': expected a whole number from %lld to %lld",
 				      key, name, value, (long long)p->min, (long long)p->max);
 	}
 	return 0;
+}
+
+/* Of a plug-in that nobody has looked at nothing is known: that is no error. */
+static int check_eviction(const char *key, const char *algorithm,
+			  const struct em_params *params, char *err, size_t err_bytes)
+{
+	const struct extmem_eviction *e = extmem_eviction_find(algorithm);
+
+	return e ? check_params(key, algorithm, e->params, params, err, err_bytes) : 0;
+}
+
+/* Those that are built in have none. */
+static int check_prefetch(const struct em_config *cfg, char *err, size_t err_bytes)
+{
+	const struct extmem_prefetcher *p = em_plugin_prefetcher(cfg->prefetcher);
+
+	if (!p && cfg->prefetcher[0] == '/')
+		return 0;
+	return check_params("prefetch.params", cfg->prefetcher, p ? p->params : NULL,
+			    &cfg->prefetch_params, err, err_bytes);
 }
 
 const char *em_config_algorithm(const struct em_config *cfg,
@@ -1029,7 +1114,7 @@ static int check_region(const struct em_config *cfg, unsigned int i, uint64_t *p
 	char key[KEY_MAX], text[32];
 
 	snprintf(key, sizeof(key), "regions[%u].eviction.params", i);
-	if (check_params(key, em_config_algorithm(cfg, r), &r->params, err, err_bytes))
+	if (check_eviction(key, em_config_algorithm(cfg, r), &r->params, err, err_bytes))
 		return -EINVAL;
 	if (!in_limit(cfg, &r->min, &min) || !in_limit(cfg, &r->max, &max))
 		return 0;
@@ -1056,8 +1141,9 @@ int em_config_check(const struct em_config *cfg, char *err, size_t err_bytes)
 			      "'tiers' is empty: expected at least one tier");
 	if ((rc = check_watermarks(cfg, err, err_bytes)) ||
 	    (rc = check_room(cfg, err, err_bytes)) ||
-	    (rc = check_params("eviction.params", cfg->algorithm, &cfg->params, err,
-			       err_bytes)))
+	    (rc = check_eviction("eviction.params", cfg->algorithm, &cfg->params, err,
+				 err_bytes)) ||
+	    (rc = check_prefetch(cfg, err, err_bytes)))
 		return rc;
 	for (unsigned int i = 0; i < cfg->region_count && !rc; i++)
 		rc = check_region(cfg, i, &promised, err, err_bytes);
@@ -1101,7 +1187,7 @@ static int dump_slot(const struct em_config *cfg, const struct slot *slot,
 		return n;
 	if (strchr(value, '\n'))
 		return -EINVAL;
-	if (!is_worth_a_line(slot, value))
+	if (!is_worth_a_line(slot, value) || !em_config_is_said(slot->opt, value))
 		return 0;
 	n = snprintf(out + *at, out_bytes - *at, "%s=%s\n", key, value);
 	if ((size_t)n >= out_bytes - *at)

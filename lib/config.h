@@ -76,7 +76,7 @@ struct em_region_config {
 	int priority;
 	bool pin;
 	struct em_size min, max;
-	char algorithm[EM_CONFIG_NAME_MAX]; /* eviction.algorithm, or "inherit" */
+	char algorithm[EM_CONFIG_PATH_MAX]; /* eviction.algorithm, "inherit", or eviction.plugin */
 	struct em_params params;            /* eviction.params */
 	char prefetcher[EM_CONFIG_NAME_MAX]; /* prefetch.algorithm, or "inherit" */
 };
@@ -88,12 +88,13 @@ struct em_config {
 	struct em_size high;               /* watermarks.high */
 	uint64_t min_size_bytes;           /* manage.min_size */
 	bool heap;                         /* manage.heap */
-	char algorithm[EM_CONFIG_NAME_MAX]; /* eviction.algorithm */
+	char algorithm[EM_CONFIG_PATH_MAX]; /* eviction.algorithm, or eviction.plugin */
 	struct em_params params;           /* eviction.params */
 	enum em_way_out way_out;           /* eviction.way_out */
 	uint64_t granule_bytes;            /* eviction.granule */
 	struct em_size standby;            /* eviction.standby */
-	char prefetcher[EM_CONFIG_NAME_MAX]; /* prefetch.algorithm */
+	char prefetcher[EM_CONFIG_PATH_MAX]; /* prefetch.algorithm, or prefetch.plugin */
+	struct em_params prefetch_params;  /* prefetch.params */
 	uint64_t readahead_bytes;          /* prefetch.readahead */
 	enum em_delivery delivery;         /* faults.delivery */
 	enum em_tristate syscall_net;      /* faults.syscall_net */
@@ -120,6 +121,12 @@ enum em_option_type {
 	EM_OPT_RANGE,   /* struct em_range_config: >=64M, <=1G, 64M..1G, any */
 	EM_OPT_RATE,    /* uint64_t a second: 200M/s, 50k/s; none, which is 0 */
 	EM_OPT_PARAMS,  /* struct em_params: active=50 ghosts=100; in YAML a mapping */
+	/*
+	 * char[EM_CONFIG_PATH_MAX], which two keys share: one of its choices, or
+	 * the absolute path of a plug-in. The key that does not hold is empty.
+	 */
+	EM_OPT_ALGORITHM,
+	EM_OPT_PLUGIN,
 };
 
 enum {
@@ -130,6 +137,7 @@ enum {
 	EM_OPT_ZERO_OK = 16, /* 0 has a meaning of its own, outside the range */
 	EM_OPT_COUNT = 64,  /* a rate of things, in thousands, and not of bytes */
 	EM_OPT_LIVE = 32,   /* `extmem policy apply` may change it */
+	EM_OPT_PREFETCHES = 128, /* the plug-in is a prefetcher */
 };
 
 struct em_option {
@@ -166,6 +174,10 @@ const struct em_config_list *em_config_list_of(const struct em_option *o);
 /* How many items of a list cfg has. */
 unsigned int em_config_count(const struct em_config *cfg,
 			     const struct em_config_list *list);
+/* The key that shares the option's field, algorithm and plugin; or NULL. */
+const struct em_option *em_config_twin(const struct em_option *o);
+/* Whether a value as it was got says something: not that of the twin in force. */
+bool em_config_is_said(const struct em_option *o, const char *value);
 /* The algorithm that a rule comes to, its own or the one for all. */
 const char *em_config_algorithm(const struct em_config *cfg,
 				const struct em_region_config *r);
@@ -183,6 +195,20 @@ int em_config_add(struct em_config *cfg, const struct em_config_list *list,
  */
 int em_config_check_live(const struct em_config *from, const struct em_config *to,
 			 char *err, size_t err_bytes);
+
+/*
+ * Who is asked of each plug-in that is set (em_config_set() and all that sets):
+ * 0, perhaps with another path for the same file, or -errno and why not. At
+ * first nobody: every absolute path will do. Before there are threads.
+ */
+typedef int em_plugin_judge(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
+			    size_t err_bytes);
+void em_config_judge_plugins(em_plugin_judge *judge);
+
+/* The value of each parameter of a table (or NULL), as given or else by default. */
+struct extmem_param;
+void em_params_fill(const struct em_params *given, const struct extmem_param *table,
+		    int64_t *values);
 
 /* Fills in every default. Never allocates; as all functions here. */
 void em_config_init(struct em_config *cfg);

@@ -9,8 +9,11 @@
 #include "log.h"
 #include "notes.h"
 #include "page.h"
+#include "plugin.h"
+#include "policies/policies.h"
 #include "policy.h"
 #include "prefetch.h"
+#include "preload.h"
 #include "quota.h"
 #include "region.h"
 #include "report.h"
@@ -92,7 +95,8 @@ static void show_policy(void)
 	int n = em_config_dump(&core.cfg, text, sizeof(text));
 	size_t shown = em_min(em_max(n, 0), sizeof(em_segment->config) - 1);
 
-	memcpy(em_segment->algorithm, core.cfg.algorithm, sizeof(core.cfg.algorithm));
+	snprintf(em_segment->algorithm, sizeof(em_segment->algorithm), "%s",
+		 extmem_eviction_find(core.cfg.algorithm)->name);
 	memcpy(em_segment->config, text, shown);
 	em_segment->config[shown] = '\0';
 }
@@ -180,7 +184,7 @@ static int start_parts(const struct em_core_hooks *hooks)
 	    (ret = em_policy_init(&core.cfg,
 				  em_window_bytes() >> EM_PAGE_SHIFT >> em_granule_shift(),
 				  em_region_rule_of)) < 0 ||
-	    (ret = em_prefetch_use(core.cfg.prefetcher)) < 0 ||
+	    (ret = em_prefetch_use(core.cfg.prefetcher, &core.cfg.prefetch_params)) < 0 ||
 	    (ret = divide_limit(&features, hooks->delivery.spawn)) < 0)
 		return ret;
 	em_reclaim_init(&core.cfg, &features, em_delivery_by_thread(),
@@ -358,9 +362,10 @@ static int change(const char *lines, char *err, size_t err_bytes)
 	if (ret < 0)
 		return ret;
 	em_reclaim_lock();
-	if (strcmp(core.cfg.prefetcher, next.prefetcher)) {
+	if (strcmp(core.cfg.prefetcher, next.prefetcher) ||
+	    memcmp(&core.cfg.prefetch_params, &next.prefetch_params, sizeof(next.prefetch_params))) {
 		em_fault_set_streams(strcmp(next.prefetcher, "none") != 0);
-		em_prefetch_use(next.prefetcher);
+		em_prefetch_use(next.prefetcher, &next.prefetch_params);
 	}
 	limit = next.limit.value >> EM_PAGE_SHIFT;
 	set_marks(&next, limit, limit - atomic_load(&em_segment->buffer_pages));
@@ -381,12 +386,32 @@ static const struct em_control_hooks control_hooks = { show, change, go_on };
 
 /* ---- starting ---------------------------------------------------------- */
 
+/* What was loaded with the program can be had, now and by a later change. */
+static int judge_plugin(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
+			size_t err_bytes)
+{
+	if (prefetches ? !!em_plugin_prefetcher(path) : !!em_plugin_eviction(path))
+		return 0;
+	snprintf(err, err_bytes,
+		 "it was not loaded when the program started: expected a plug-in that the policy named then");
+	return -EINVAL;
+}
+
+/* Who does without plug-ins does not look for any. */
+static void find_plugins(const char *text)
+{
+	if (strstr(text, ".plugin="))
+		em_preload_add_plugins();
+	em_config_judge_plugins(judge_plugin);
+}
+
 static void start(const struct em_core_hooks *hooks, const char *text)
 {
 	const char *stats = getenv("EXTMEM_STATS");
-	char err[256];
+	char err[512];
 	int ret;
 
+	find_plugins(text);
 	em_config_init(&core.cfg);
 	ret = em_config_load(&core.cfg, text, err, sizeof(err));
 

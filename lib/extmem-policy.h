@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * extmem-policy.h: the contract between extmem, which moves memory, and an
- * eviction algorithm, which decides what leaves next.
+ * extmem-policy.h: the contract between extmem, which moves memory, and those
+ * who decide: an eviction algorithm, what leaves next, and a prefetcher, what
+ * is read before it is touched. Built-in ones are made to it, and plug-ins.
  *
  * An algorithm sees units: numbered runs of neighbouring pages (granules), or
  * whatever the lines of a trace are when it is simulated. It never sees locks,
@@ -38,15 +39,16 @@
 extern "C" {
 #endif
 
-/* Of everything in this header; another one is refused. */
+/* Of what is said here of eviction, and of prefetchers; another one is refused. */
 #define EXTMEM_EVICTION_VERSION 1u
+#define EXTMEM_PREFETCHER_VERSION 1u
 
 /* Units are numbered from 0 to EXTMEM_UNITS_MAX - 1: a unit plus one fits into
  * 30 bits, which leaves two bits of a word for other things. */
 #define EXTMEM_UNITS_MAX ((1u << 30) - 1)
 #define EXTMEM_UNIT_NONE UINT32_MAX
 
-/* Most parameters that an algorithm may have. */
+/* Most parameters that an algorithm or a prefetcher may have. */
 #define EXTMEM_PARAMS_MAX 8
 
 /* Why a unit comes in. */
@@ -131,6 +133,67 @@ struct extmem_eviction {
 	 */
 	uint32_t (*victim)(struct extmem_cache *c);
 };
+
+/* ---- prefetchers ------------------------------------------------------ */
+
+#define EXTMEM_GUESSES_MAX 8u
+#define EXTMEM_GUESS_PAGES_MAX 32u
+#define EXTMEM_GUESS_STEP_MAX 8191
+#define EXTMEM_GUESS_THREAD_BYTES 256u
+
+/*
+ * Pages that will be touched soon: 1 to EXTMEM_GUESS_PAGES_MAX, each `step` after
+ * the one before, at most EXTMEM_GUESS_STEP_MAX either way and not 0. What is
+ * out of range is not read.
+ */
+struct extmem_guess {
+	uint64_t page;
+	int64_t step;
+	uint32_t pages;
+};
+
+struct extmem_prefetcher;
+
+/* A prefetcher at work: one for the whole process. */
+struct extmem_prefetch {
+	const struct extmem_prefetcher *ops;
+	void *state;           /* state_bytes, zero at first */
+	const int64_t *params; /* in the order of ops->params, checked */
+};
+
+/*
+ * A prefetcher sees numbers of pages, which follow each other as the pages do
+ * in memory, and nothing else. It runs in a fault handler, in several threads
+ * at once: what an algorithm must not do, it must not either.
+ */
+struct extmem_prefetcher {
+	uint32_t version;      /* EXTMEM_PREFETCHER_VERSION */
+	const char *name;      /* lower case, at most 23 letters */
+	const char *help;      /* one line, no full stop */
+	size_t thread_bytes;   /* for each thread, EXTMEM_GUESS_THREAD_BYTES at most */
+	size_t state_bytes;    /* for all threads, which do not exclude each other */
+	const struct extmem_param *params; /* ends with a NULL name; or NULL */
+	/*
+	 * The thread touched a page that was away, or one that had been guessed.
+	 * depth: how far to look ahead, 1 to EXTMEM_GUESS_PAGES_MAX pages; it goes
+	 * by how many guesses were right. thread: its thread_bytes, zero at first
+	 * and after a change of the policy. Returns how many guesses are in out,
+	 * EXTMEM_GUESSES_MAX at most. Pages that are there already cost nothing.
+	 */
+	size_t (*guess)(struct extmem_prefetch *p, void *thread, uint64_t page,
+			uint32_t depth, struct extmem_guess *out);
+};
+
+/* ---- plug-ins --------------------------------------------------------- */
+
+/*
+ * A plug-in is a shared object that defines one of these, or both. All else in
+ * it should be static.
+ */
+extern __attribute__((visibility("default")))
+const struct extmem_eviction extmem_plugin_eviction;
+extern __attribute__((visibility("default")))
+const struct extmem_prefetcher extmem_plugin_prefetcher;
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 # libraries have them.
 extmem_policy_sources = \
 	lib/extmem-policy.h \
+	lib/plugin.c lib/plugin.h \
 	lib/policies/2q.c \
 	lib/policies/car.c \
 	lib/policies/clock.c \
@@ -49,6 +50,7 @@ extmem_core_sources = \
 	lib/policy.c lib/policy.h \
 	$(extmem_policy_sources) \
 	lib/prefetch.c lib/prefetch.h \
+	lib/preload.c lib/preload.h \
 	lib/prefetchers/leap.c \
 	lib/prefetchers/markov.c \
 	lib/prefetchers/prefetchers.h \

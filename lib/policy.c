@@ -15,6 +15,7 @@
 #include "policy.h"
 #include "credits.h"
 #include "lock.h"
+#include "log.h"
 #include "page.h"
 #include "policies/policies.h"
 #include "stats.h"
@@ -33,6 +34,8 @@
 #define PARTS 256
 /* A group that may have only so much hears of its units in so few. */
 #define EVENTS_BOUNDED 8u
+/* 0: the unit is in no group. */
+#define TAG(generation, group) (uint8_t)(32 | (generation) << 4 | (group))
 
 struct group {
 	struct extmem_cache cache;
@@ -43,6 +46,7 @@ struct group {
 	uint32_t fill;        /* resident pages of a unit on average, times LEARN */
 	int priority;
 	bool pin;
+	bool broken;          /* its algorithm gave a unit that was not in */
 	struct em_size min, max;
 };
 
@@ -56,8 +60,7 @@ struct generation {
 static struct {
 	struct generation generations[2];
 	unsigned int now;     /* the one that units come into */
-	/* Of each unit the group that it is in, or was: number, generation above. */
-	uint8_t *tags;
+	uint8_t *tags;        /* of each unit the group that it is in, as TAG() */
 	uint64_t units;
 	em_policy_sorter *sorter;
 	bool bounded;         /* some group has a max */
@@ -68,20 +71,6 @@ static struct em_lock policy_lock = EM_LOCK_INIT(EM_LOCK_POLICY);
 
 /* ---- making and ending generations ------------------------------------ */
 
-/* Those that the algorithm has, as given or else by default. */
-static void set_params(struct group *g, const struct em_params *given)
-{
-	const struct extmem_param *p = g->cache.ops->params;
-
-	for (size_t i = 0; p && p[i].name; i++) {
-		g->params[i] = p[i].def;
-		for (unsigned int k = 0; k < given->count; k++)
-			if (!strcmp(given->list[k].name, p[i].name))
-				g->params[i] = given->list[k].value;
-	}
-	g->cache.params = g->params;
-}
-
 static int make_group(struct group *g, const char *algorithm, const struct em_params *params)
 {
 	memset(g, 0, sizeof(*g));
@@ -90,7 +79,8 @@ static int make_group(struct group *g, const char *algorithm, const struct em_pa
 	g->cache.ops = extmem_eviction_find(algorithm);
 	if (!g->cache.ops)
 		return -EINVAL;
-	set_params(g, params);
+	em_params_fill(params, g->cache.ops->params, g->params);
+	g->cache.params = g->params;
 	g->cache.capacity = 1;
 	g->cache.units = em_sys_alloc(policy.units * g->cache.ops->unit_bytes);
 	g->cache.state = em_sys_alloc(g->cache.ops->state_bytes);
@@ -244,13 +234,12 @@ bool em_policy_is_over(void)
 
 /* ---- events ---------------------------------------------------------- */
 
-/* The group that a unit is in. NULL when that generation has ended. */
+/* The group that a unit is in, or NULL. */
 static struct group *group_of(uint32_t unit)
 {
-	struct generation *gen = &policy.generations[policy.tags[unit] >> 4 & 1];
-	unsigned int i = policy.tags[unit] & 15;
+	uint8_t tag = policy.tags[unit];
 
-	return i < gen->count ? &gen->groups[i] : NULL;
+	return tag ? &policy.generations[tag >> 4 & 1].groups[tag & 15] : NULL;
 }
 
 static void insert(uint32_t unit, enum extmem_event what)
@@ -259,7 +248,7 @@ static void insert(uint32_t unit, enum extmem_event what)
 	unsigned int i = gen->count > 1 ? policy.sorter(unit) : 0;
 	struct group *g = &gen->groups[i < gen->count ? i : 0];
 
-	policy.tags[unit] = (uint8_t)(policy.now << 4 | (unsigned int)(g - gen->groups));
+	policy.tags[unit] = TAG(policy.now, (unsigned int)(g - gen->groups));
 	g->queued++;
 	gen->queued++;
 	if (what == EXTMEM_MAJOR)
@@ -342,7 +331,7 @@ static struct group *choose_group(struct generation *gen, bool only_over)
 	for (unsigned int i = 0; i < gen->count; i++) {
 		struct group *g = &gen->groups[i];
 		int h;
-		if (!g->queued || (only_over && !is_over(g)))
+		if (!g->queued || g->broken || (only_over && !is_over(g)))
 			continue;
 		h = hold(g);
 		if (!best || h < best_hold || (h == best_hold && g->pass < best->pass)) {
@@ -387,6 +376,27 @@ static void learn(struct group *g, uint32_t unit)
 	g->refaults -= g->refaults / LEARN;
 }
 
+static void leave(struct generation *gen, struct group *g, uint32_t unit)
+{
+	policy.tags[unit] = 0;
+	g->queued--;
+	gen->queued--;
+}
+
+/*
+ * A plug-in may return anything. What is not in must not be taken: it would come
+ * in a second time.
+ */
+static bool is_in(struct group *g, uint32_t unit)
+{
+	if (em_likely(unit < policy.units && group_of(unit) == g))
+		return true;
+	g->broken = true;
+	em_log_once("the eviction algorithm '%s' gave unit %u, which is not in: it is not asked again, and its memory stays until 'extmem policy apply' names another",
+		    g->cache.ops->name, unit);
+	return false;
+}
+
 /* A unit that leaves its group, or EXTMEM_UNIT_NONE. */
 static uint32_t take(struct generation *gen, struct group *g)
 {
@@ -394,12 +404,11 @@ static uint32_t take(struct generation *gen, struct group *g)
 
 	estimate_capacity(gen, g);
 	unit = g->cache.ops->victim(&g->cache);
-	if (unit == EXTMEM_UNIT_NONE)
-		return unit;
+	if (unit == EXTMEM_UNIT_NONE || !is_in(g, unit))
+		return EXTMEM_UNIT_NONE;
 	if (gen->count > 1)
 		charge(gen, g);
-	g->queued--;
-	gen->queued--;
+	leave(gen, g, unit);
 	return unit;
 }
 
@@ -451,20 +460,37 @@ size_t em_policy_victims(uint32_t *units, size_t max)
 
 /* ---- changes --------------------------------------------------------- */
 
+/* What is in a generation whose algorithms do not give it, found by its tags. */
+static void move_withheld(struct generation *old)
+{
+	for (uint64_t unit = 0; unit < policy.units && old->queued; unit++) {
+		struct group *g = group_of((uint32_t)unit);
+
+		if (g < old->groups || g >= old->groups + old->count)
+			continue;
+		leave(old, g, (uint32_t)unit);
+		insert((uint32_t)unit, EXTMEM_FIRST);
+	}
+}
+
 /* Moves some units of the old generation. False when there are none left. */
 static bool move_some(void)
 {
 	struct generation *old = &policy.generations[!policy.now];
 	struct group *g;
+	uint64_t before;
 	bool more = false;
 
 	em_lock(&policy_lock);
 	em_threads_visit(drain, NULL);
+	before = old->queued;
 	for (int n = 0; n < MOVE_UNITS && (g = choose_group(old, false)); n++) {
 		uint32_t unit = take(old, g);
 		if (unit != EXTMEM_UNIT_NONE)
 			insert(unit, EXTMEM_FIRST);
 	}
+	if (old->queued && old->queued == before) /* as a plug-in may have it */
+		move_withheld(old);
 	more = old->queued;
 	em_unlock(&policy_lock);
 	return more;

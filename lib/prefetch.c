@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "prefetch.h"
 #include "page.h"
+#include "plugin.h"
 #include "prefetchers/prefetchers.h"
 #include "reclaim.h"
 #include "standby.h"
@@ -9,6 +10,9 @@
 #include "sys.h"
 #include <errno.h>
 #include <string.h>
+
+_Static_assert(EXTMEM_GUESS_STEP_MAX <= EM_WISH_STEP_MAX &&
+	       EXTMEM_GUESS_PAGES_MAX <= EM_WISH_PAGES_MAX, "a guess is a wish");
 
 #define EM_DEPTH_FIRST 4u
 /* So many pages are judged before the depth changes. */
@@ -19,36 +23,62 @@
 /* Of what does not lie side by side, so many pages are one reader's. */
 #define EM_PORTION 4u
 
-struct prefetcher {
-	const struct em_prefetch_ops *ops;
-	void *state; /* stays, once it has been used */
+static const struct extmem_prefetcher *const built_in[] = {
+	&em_prefetch_stride,
+	&em_prefetch_leap,
+	&em_prefetch_markov,
 };
 
-static struct prefetcher registry[] = {
-	{ &em_prefetch_stride, NULL },
-	{ &em_prefetch_leap, NULL },
-	{ &em_prefetch_markov, NULL },
+/* One that has been in force stays: a thread may be in it still. */
+struct prefetcher {
+	struct extmem_prefetch at_work;
+	int64_t params[EXTMEM_PARAMS_MAX];
 };
 
 static struct {
+	struct prefetcher all[EM_ARRAY_LEN(built_in) + EM_PLUGINS_MAX];
+	unsigned int count;
 	struct prefetcher *_Atomic in_force; /* NULL: nothing but streams */
 	_Atomic uint32_t depth;
 	_Atomic uint32_t used, wasted;     /* since the depth was set */
 	_Atomic uint32_t faults;           /* at depth 0 */
 } prefetch;
 
-int em_prefetch_use(const char *name)
+/* NULL: there is none of that name, as for those that are streams only. */
+static const struct extmem_prefetcher *find(const char *name)
 {
-	struct prefetcher *p = NULL;
+	for (size_t i = 0; i < EM_ARRAY_LEN(built_in); i++)
+		if (!strcmp(built_in[i]->name, name))
+			return built_in[i];
+	return em_plugin_prefetcher(name);
+}
 
-	for (size_t i = 0; i < EM_ARRAY_LEN(registry); i++)
-		if (!strcmp(registry[i].ops->name, name))
-			p = &registry[i];
-	if (p && p->ops->state_bytes && !p->state) {
-		p->state = em_sys_alloc(p->ops->state_bytes);
-		if (!p->state)
-			return -ENOMEM;
-	}
+/* The one that has these operations, made if there is none yet. NULL: no memory. */
+static struct prefetcher *make(const struct extmem_prefetcher *ops)
+{
+	struct prefetcher *p = prefetch.all;
+
+	while (p < prefetch.all + prefetch.count && p->at_work.ops != ops)
+		p++;
+	if (p < prefetch.all + prefetch.count)
+		return p;
+	if (ops->state_bytes && !(p->at_work.state = em_sys_alloc(ops->state_bytes)))
+		return NULL;
+	p->at_work.ops = ops;
+	p->at_work.params = p->params;
+	prefetch.count++;
+	return p;
+}
+
+int em_prefetch_use(const char *name, const struct em_params *params)
+{
+	const struct extmem_prefetcher *ops = find(name);
+	struct prefetcher *p = ops ? make(ops) : NULL;
+
+	if (ops && !p)
+		return -ENOMEM;
+	if (p)
+		em_params_fill(params, ops->params, p->params);
 	em_prefetch_forked();
 	atomic_store(&prefetch.in_force, p);
 	return 0;
@@ -79,7 +109,7 @@ void em_prefetch_judge(bool used)
 	atomic_store(&prefetch.used, 0);
 	atomic_store(&prefetch.wasted, 0);
 	if (bad * 4 <= good)
-		depth = em_min(em_max(depth * 2, EM_PROBE_DEPTH), EM_GUESS_DEPTH_MAX);
+		depth = em_min(em_max(depth * 2, EM_PROBE_DEPTH), EXTMEM_GUESS_PAGES_MAX);
 	else if (bad > good)
 		depth /= 2;
 	atomic_store(&prefetch.depth, depth);
@@ -96,8 +126,15 @@ static uint32_t depth_now(void)
 
 /* ---- guessing -------------------------------------------------------- */
 
+/* A plug-in may name anything; a page that there is not is none to read. */
+static bool is_sound(const struct extmem_guess *g)
+{
+	return g->pages - 1 < EXTMEM_GUESS_PAGES_MAX && g->step &&
+	       g->step >= -EXTMEM_GUESS_STEP_MAX && g->step <= EXTMEM_GUESS_STEP_MAX;
+}
+
 /* Whether there is anything to read: to wake somebody for nothing is not cheap. */
-static bool is_worth_asking(const struct em_guess *g)
+static bool is_worth_asking(const struct extmem_guess *g)
 {
 	for (uint32_t i = 0; i < g->pages; i++)
 		if (em_page_state_of(g->page + (uint64_t)(i * g->step)) == EM_PAGE_STORED)
@@ -105,12 +142,12 @@ static bool is_worth_asking(const struct em_guess *g)
 	return false;
 }
 
-static void ask(const struct em_guess *g)
+static void ask(const struct extmem_guess *g)
 {
 	uint32_t most = g->step == 1 || g->step == -1 ? g->pages : EM_PORTION;
 
 	for (uint32_t i = 0; i < g->pages; i += most) {
-		struct em_guess part = { g->page + (uint64_t)(i * g->step), g->step,
+		struct extmem_guess part = { g->page + (uint64_t)(i * g->step), g->step,
 					 em_min(most, g->pages - i) };
 		if (is_worth_asking(&part))
 			em_ahead_ask(&(struct em_wish){ part.page, part.pages, part.step,
@@ -120,9 +157,8 @@ static void ask(const struct em_guess *g)
 
 void em_prefetch_tell(struct em_thread *t, uint64_t page)
 {
-	const struct prefetcher *p = atomic_load_explicit(&prefetch.in_force,
-							  memory_order_acquire);
-	struct em_guess guesses[EM_GUESSES_MAX];
+	struct prefetcher *p = atomic_load_explicit(&prefetch.in_force, memory_order_acquire);
+	struct extmem_guess guesses[EXTMEM_GUESSES_MAX];
 	uint32_t depth;
 	size_t n;
 
@@ -134,17 +170,18 @@ void em_prefetch_tell(struct em_thread *t, uint64_t page)
 	}
 	/* It learns from every fault, also while nothing is asked of it. */
 	depth = depth_now();
-	n = p->ops->guess(p->state, t->guess, page, em_max(depth, 1), guesses);
-	for (size_t i = 0; depth && i < n; i++)
-		ask(&guesses[i]);
+	n = p->at_work.ops->guess(&p->at_work, t->guess, page, em_max(depth, 1), guesses);
+	for (size_t i = 0; depth && i < em_min(n, EXTMEM_GUESSES_MAX); i++)
+		if (is_sound(&guesses[i]))
+			ask(&guesses[i]);
 }
 
 /* ---- into standby ---------------------------------------------------- */
 
 struct stage {
 	const uint64_t *pages;
-	uint64_t words[EM_GUESS_DEPTH_MAX];
-	bool owned[EM_GUESS_DEPTH_MAX];
+	uint64_t words[EXTMEM_GUESS_PAGES_MAX];
+	bool owned[EXTMEM_GUESS_PAGES_MAX];
 	uint32_t count;
 	int64_t buffer; /* of the first page; the others follow */
 };
@@ -226,10 +263,10 @@ static bool stage_some(const uint64_t *pages, uint32_t count, uint32_t *done)
 
 void em_prefetch_stage(const struct em_wish *w)
 {
-	uint64_t pages[EM_GUESS_DEPTH_MAX];
+	uint64_t pages[EXTMEM_GUESS_PAGES_MAX];
 	uint32_t count = 0, done = 0;
 
-	for (uint32_t i = 0; i < w->pages && count < EM_GUESS_DEPTH_MAX; i++) {
+	for (uint32_t i = 0; i < w->pages && count < EXTMEM_GUESS_PAGES_MAX; i++) {
 		uint64_t page = w->page + (uint64_t)(i * w->step);
 		if (em_page_state_of(page) == EM_PAGE_STORED)
 			pages[count++] = page;

@@ -24,7 +24,7 @@ static enum em_foresight foresight_of(const char *prefetcher)
 
 void em_rules_set(const struct em_config *cfg)
 {
-	memcpy(rules.list, cfg->regions, sizeof(rules.list));
+	memcpy(rules.list, cfg->regions, cfg->region_count * sizeof(rules.list[0]));
 	for (uint32_t i = 0; i < cfg->region_count; i++)
 		atomic_store(&rules.foresight[i + 1],
 			     (uint8_t)foresight_of(cfg->regions[i].prefetcher));

@@ -18,13 +18,13 @@
 #ifndef EM_THREAD_H
 #define EM_THREAD_H
 
+#include "extmem-policy.h"
 #include "util.h"
 #include <sys/types.h>
 
 #define EM_HAZARDS 60
 #define EM_STREAMS 8
 #define EM_EVENTS 64u /* a power of two */
-#define EM_GUESS_BYTES 256u
 
 struct em_range {
 	uintptr_t start, end;
@@ -56,7 +56,7 @@ struct em_thread {
 	struct em_stream streams[EM_STREAMS];
 	uint32_t fault_clock;
 	const void *guesser;        /* whose state that is: */
-	_Alignas(8) unsigned char guess[EM_GUESS_BYTES]; /* the prefetcher's (prefetch.h) */
+	_Alignas(8) unsigned char guess[EXTMEM_GUESS_THREAD_BYTES]; /* the prefetcher's (prefetch.h) */
 	/* Its last faults (trace.h); NULL until there is one to record. */
 	_Atomic(struct em_trace_buffer *) trace;
 	uint64_t last_stale;        /* page of the last fault on a resident page */

@@ -387,11 +387,27 @@ static int next_key(struct reader *r, bool *more)
 	return check_scalar(r);
 }
 
-/* The scalar in r->event is the value of the option `full`. */
-static int set_value(struct reader *r, const char *full)
+/*
+ * The value in r->event. A plug-in is within the folder that the file is in;
+ * what comes by the standard input is in none.
+ */
+static const char *value_of(const struct reader *r, const struct em_option *o,
+			    char joined[2 * EM_CONFIG_PATH_MAX])
 {
+	const char *value = scalar(r), *slash = strrchr(r->name, '/');
+
+	if (!o || o->type != EM_OPT_PLUGIN || !*value || *value == '/' || !slash)
+		return value;
+	snprintf(joined, 2 * EM_CONFIG_PATH_MAX, "%.*s%s", (int)(slash - r->name) + 1,
+		 r->name, value);
+	return joined;
+}
+
+/* The scalar in r->event is the value of the option `full`; o: NULL for a parameter. */
+static int set_value(struct reader *r, const struct em_option *o, const char *full)
+{
+	char why[1024], joined[2 * EM_CONFIG_PATH_MAX];
 	yaml_mark_t at = r->event.start_mark;
-	char why[512];
 	int rc;
 
 	if (is_null(r))
@@ -401,13 +417,31 @@ static int set_value(struct reader *r, const char *full)
 	rc = check_scalar(r);
 	if (rc)
 		return rc;
-	if (em_config_set(&r->cfg, full, scalar(r), why, sizeof(why)))
+	if (em_config_set(&r->cfg, full, value_of(r, o, joined), why, sizeof(why)))
 		return refuse_at(r, at, "%s", why);
 	return 0;
 }
 
+/* One of two keys that share a field may be given. */
+static int refuse_twin(struct reader *r, const struct em_option *o, const char *full)
+{
+	const struct em_option *twin = em_config_twin(o);
+	char other[2 * KEY_MAX];
+
+	if (!twin)
+		return 0;
+	snprintf(other, sizeof(other), "%.*s.%s", (int)(strrchr(full, '.') - full), full,
+		 strrchr(twin->key, '.') + 1);
+	for (unsigned int i = 0; i < r->seen_count; i++)
+		if (!strcmp(r->seen[i].key, other))
+			return refuse_at(r, r->event.start_mark,
+					 "'%s' and '%s' are both here, the other in line %zu: keep one of them",
+					 full, other, r->seen[i].mark.line + 1);
+	return 0;
+}
+
 /* The value of the option `full`, a single value. */
-static int read_value(struct reader *r, const char *full)
+static int read_value(struct reader *r, const struct em_option *o, const char *full)
 {
 	int rc = next(r);
 
@@ -417,7 +451,7 @@ static int read_value(struct reader *r, const char *full)
 		return refuse_at(r, r->event.start_mark,
 				 "'%s' is %s: expected a single value", full,
 				 kind_name(&r->event));
-	return set_value(r, full);
+	return set_value(r, o, full);
 }
 
 /* "<place>.<key>"; place may be the top of the file, "". */
@@ -450,7 +484,7 @@ static int read_params(struct reader *r, const char *full)
 		join(name, full, scalar(r));
 		rc = note_key(r, name);
 		if (!rc)
-			rc = read_value(r, name);
+			rc = read_value(r, NULL, name);
 		if (rc)
 			break;
 	}
@@ -557,6 +591,8 @@ static int read_key(struct reader *r, const char *above, const char *generic,
 	if (!o && !list && !find_below(generic) && strcmp(generic, "version"))
 		return refuse_unknown(r, above);
 	rc = note_key(r, full);
+	if (!rc && o)
+		rc = refuse_twin(r, o, full);
 	if (rc)
 		return rc;
 	if (!strcmp(generic, "version"))
@@ -565,7 +601,7 @@ static int read_key(struct reader *r, const char *above, const char *generic,
 		return read_list(r, list, full);
 	if (!o)
 		return read_section(r, generic, full);
-	return o->type == EM_OPT_PARAMS ? read_params(r, full) : read_value(r, full);
+	return o->type == EM_OPT_PARAMS ? read_params(r, full) : read_value(r, o, full);
 }
 
 /* The keys of a mapping that has begun. */
@@ -858,8 +894,9 @@ static int write_options(const struct em_config *cfg, const struct em_config_lis
 		rc = em_config_get(cfg, full, value, sizeof(value));
 		if (rc < 0)
 			break;
-		if (list == &em_config_lists[1] && o->type != EM_OPT_INT &&
-		    !strcmp(value, o->def))
+		if (!em_config_is_said(o, value) ||
+		    (list == &em_config_lists[1] && o->type != EM_OPT_INT &&
+		     !strcmp(value, o->def)))
 			continue;
 		begin_line(&w, begin_sections(&w, o->key + prefix));
 		rc = write_value(o, value, out);

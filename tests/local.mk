@@ -35,7 +35,8 @@ unit_tests = tests/unit/test_config tests/unit/test_yaml \
 	tests/unit/test_slots tests/unit/test_region tests/unit/test_fault \
 	tests/unit/test_reclaim tests/unit/test_store_file \
 	tests/unit/test_hazards tests/unit/test_trace tests/unit/test_prefetch tests/unit/test_delivery tests/unit/test_report \
-	tests/unit/test_calls tests/unit/test_rules tests/unit/test_pressure
+	tests/unit/test_calls tests/unit/test_rules tests/unit/test_pressure \
+	tests/unit/test_plugin
 
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/tap.h
 tests_unit_test_config_CPPFLAGS = $(unit_cppflags)
@@ -108,6 +109,12 @@ tests_unit_test_store_file_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_store_file_CFLAGS = $(unit_core_cflags)
 tests_unit_test_store_file_LDFLAGS = $(unit_core_ldflags)
 tests_unit_test_store_file_LDADD = $(unit_core_libs)
+
+tests_unit_test_plugin_SOURCES = tests/unit/test_plugin.c tests/unit/tap.h
+tests_unit_test_plugin_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_plugin_CFLAGS = $(unit_cflags)
+tests_unit_test_plugin_LDFLAGS = $(unit_ldflags)
+tests_unit_test_plugin_LDADD = $(unit_conf_libs)
 
 tests_unit_test_rules_SOURCES = tests/unit/test_rules.c $(unit_world)
 tests_unit_test_rules_CPPFLAGS = $(unit_cppflags)

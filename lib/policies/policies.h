@@ -27,7 +27,7 @@ extern const struct extmem_eviction em_eviction_hyperbolic;
 /* All of them, in the order of the manual; ends with NULL. */
 extern const struct extmem_eviction *const extmem_evictions[];
 
-/* "fifo", "clock" ...; NULL when there is none of that name. */
+/* "fifo", "clock" ..., or the path of a plug-in (plugin.h); NULL: there is none. */
 const struct extmem_eviction *extmem_eviction_find(const char *name);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "plugin.h"
 #include "policies.h"
 #include <string.h>
 
@@ -23,5 +24,5 @@ const struct extmem_eviction *extmem_eviction_find(const char *name)
 	for (size_t i = 0; extmem_evictions[i]; i++)
 		if (!strcmp(extmem_evictions[i]->name, name))
 			return extmem_evictions[i];
-	return NULL;
+	return em_plugin_eviction(name);
 }

@@ -19,7 +19,7 @@ struct leap_thread {
 	uint32_t at;
 };
 
-_Static_assert(sizeof(struct leap_thread) <= EM_GUESS_BYTES, "fits a thread's record");
+_Static_assert(sizeof(struct leap_thread) <= EXTMEM_GUESS_THREAD_BYTES, "fits a thread's record");
 
 static int32_t delta(const struct leap_thread *t, uint32_t back)
 {
@@ -43,17 +43,17 @@ static int32_t majority(const struct leap_thread *t, uint32_t n)
 	return votes * 2 > n ? candidate : 0;
 }
 
-static size_t guess(void *state, void *thread, uint64_t page, uint32_t depth,
-		    struct em_guess *out)
+static size_t guess(struct extmem_prefetch *p, void *thread, uint64_t page, uint32_t depth,
+		    struct extmem_guess *out)
 {
 	struct leap_thread *t = thread;
 	int64_t far = (int64_t)(page - t->last);
 	int32_t step = 0;
 
-	(void)state;
+	(void)p;
 	/* A distance that no wish can have counts as none. */
 	t->deltas[t->at++ % DELTAS] =
-		far <= EM_WISH_STEP_MAX && far >= -EM_WISH_STEP_MAX ? (int32_t)far : 0;
+		far <= EXTMEM_GUESS_STEP_MAX && far >= -EXTMEM_GUESS_STEP_MAX ? (int32_t)far : 0;
 	t->last = page;
 	for (uint32_t n = 4; n <= DELTAS && !step; n *= 2)
 		step = majority(t, n);
@@ -64,8 +64,10 @@ static size_t guess(void *state, void *thread, uint64_t page, uint32_t depth,
 	return em_trail_follow(&t->trail, page, depth, out);
 }
 
-const struct em_prefetch_ops em_prefetch_leap = {
+const struct extmem_prefetcher em_prefetch_leap = {
+	.version = EXTMEM_PREFETCHER_VERSION,
 	.name = "leap",
+	.help = "the distance that most of the last faults have",
 	.thread_bytes = sizeof(struct leap_thread),
 	.guess = guess,
 };

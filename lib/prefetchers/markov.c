@@ -37,25 +37,27 @@ static uint64_t successor(void *state, uint64_t page)
 	return e >> PAGE_BITS << PAGE_BITS == tag(page) ? e & ((1ull << PAGE_BITS) - 1) : 0;
 }
 
-static size_t guess(void *state, void *thread, uint64_t page, uint32_t depth,
-		    struct em_guess *out)
+static size_t guess(struct extmem_prefetch *p, void *thread, uint64_t page, uint32_t depth,
+		    struct extmem_guess *out)
 {
 	struct markov_thread *t = thread;
 	uint64_t next = page;
 	size_t n = 0;
 
 	if (t->last)
-		atomic_store_explicit(entry_of(state, t->last), tag(t->last) | page,
+		atomic_store_explicit(entry_of(p->state, t->last), tag(t->last) | page,
 				      memory_order_relaxed);
 	t->last = page;
-	while (n < depth && n < EM_GUESSES_MAX && (next = successor(state, next)) &&
+	while (n < depth && n < EXTMEM_GUESSES_MAX && (next = successor(p->state, next)) &&
 	       next != page)
-		out[n++] = (struct em_guess){ next, 1, 1 };
+		out[n++] = (struct extmem_guess){ next, 1, 1 };
 	return n;
 }
 
-const struct em_prefetch_ops em_prefetch_markov = {
+const struct extmem_prefetcher em_prefetch_markov = {
+	.version = EXTMEM_PREFETCHER_VERSION,
 	.name = "markov",
+	.help = "what came next the last time",
 	.thread_bytes = sizeof(struct markov_thread),
 	.state_bytes = sizeof(uint64_t) << ENTRIES_SHIFT,
 	.guess = guess,

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * prefetchers: the built-in ones, one file each, and what they share.
+ * prefetchers: the built-in ones, one file each, and what they share. They need
+ * nothing of the core.
  */
 #ifndef EM_PREFETCHERS_H
 #define EM_PREFETCHERS_H
 
-#include "prefetch.h"
+#include "extmem-policy.h"
+#include <stdatomic.h>
+#include <stdbool.h>
 
-extern const struct em_prefetch_ops em_prefetch_stride;
-extern const struct em_prefetch_ops em_prefetch_leap;
-extern const struct em_prefetch_ops em_prefetch_markov;
+extern const struct extmem_prefetcher em_prefetch_stride;
+extern const struct extmem_prefetcher em_prefetch_leap;
+extern const struct extmem_prefetcher em_prefetch_markov;
 
 /* A course that guesses run along: every so many pages, and how far. */
 struct em_trail {
@@ -19,7 +22,7 @@ struct em_trail {
 };
 
 /*
- * The fault is on the trail if at most EM_GUESS_DEPTH_MAX steps lead from it to
+ * The fault is on the trail if at most EXTMEM_GUESS_PAGES_MAX steps lead from it to
  * what comes next. Then it is kept depth pages ahead of the fault, in portions of half of that,
  * so that not every page wakes a reader. Returns how many guesses: 0 or 1.
  */
@@ -28,11 +31,11 @@ static inline bool em_trail_has(const struct em_trail *t, uint64_t page)
 	int64_t away = (int64_t)(t->next - page);
 
 	return t->step && away % t->step == 0 && away / t->step >= 0 &&
-	       away / t->step <= (int64_t)EM_GUESS_DEPTH_MAX + 1;
+	       away / t->step <= (int64_t)EXTMEM_GUESS_PAGES_MAX + 1;
 }
 
 static inline size_t em_trail_follow(struct em_trail *t, uint64_t page, uint32_t depth,
-				     struct em_guess *out)
+				     struct extmem_guess *out)
 {
 	int64_t left = (int64_t)(t->next - page) / t->step - 1;
 
@@ -42,7 +45,7 @@ static inline size_t em_trail_follow(struct em_trail *t, uint64_t page, uint32_t
 	}
 	if (left > (int64_t)depth / 2)
 		return 0;
-	*out = (struct em_guess){ t->next, t->step, depth - (uint32_t)left };
+	*out = (struct extmem_guess){ t->next, t->step, depth - (uint32_t)left };
 	t->next += (uint64_t)(t->step * (int64_t)out->pages);
 	return 1;
 }

@@ -19,7 +19,7 @@ struct stride_thread {
 	uint32_t at, clock;
 };
 
-_Static_assert(sizeof(struct stride_thread) <= EM_GUESS_BYTES, "fits a thread's record");
+_Static_assert(sizeof(struct stride_thread) <= EXTMEM_GUESS_THREAD_BYTES, "fits a thread's record");
 
 static bool was_touched(const struct stride_thread *t, uint64_t page)
 {
@@ -37,7 +37,7 @@ static int64_t find_stride(const struct stride_thread *t, uint64_t page)
 	for (uint32_t i = 0; i < HISTORY; i++) {
 		int64_t step = (int64_t)(page - t->history[i]);
 		int64_t far = step < 0 ? -step : step;
-		if (!t->history[i] || !step || far > EM_WISH_STEP_MAX ||
+		if (!t->history[i] || !step || far > EXTMEM_GUESS_STEP_MAX ||
 		    (best && far >= (best < 0 ? -best : best)))
 			continue;
 		if (was_touched(t, page - 2 * (uint64_t)step))
@@ -56,14 +56,14 @@ static struct em_trail *oldest_trail(struct stride_thread *t)
 	return oldest;
 }
 
-static size_t guess(void *state, void *thread, uint64_t page, uint32_t depth,
-		    struct em_guess *out)
+static size_t guess(struct extmem_prefetch *p, void *thread, uint64_t page, uint32_t depth,
+		    struct extmem_guess *out)
 {
 	struct stride_thread *t = thread;
 	struct em_trail *trail = NULL;
 	int64_t step;
 
-	(void)state;
+	(void)p;
 	t->clock++;
 	for (uint32_t i = 0; i < TRAILS && !trail; i++)
 		if (em_trail_has(&t->trails[i], page))
@@ -79,8 +79,10 @@ static size_t guess(void *state, void *thread, uint64_t page, uint32_t depth,
 	return em_trail_follow(trail, page, depth, out);
 }
 
-const struct em_prefetch_ops em_prefetch_stride = {
+const struct extmem_prefetcher em_prefetch_stride = {
+	.version = EXTMEM_PREFETCHER_VERSION,
 	.name = "stride",
+	.help = "faults at equal distances, several courses mixed",
 	.thread_bytes = sizeof(struct stride_thread),
 	.guess = guess,
 };

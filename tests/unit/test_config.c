@@ -168,6 +168,11 @@ static void test_good_values(void)
 		{ "autotune.refault_rate", "1k/s", "1k/s" },
 		{ "autotune.min", "25%", "25%" },
 		{ "autotune.min", "8M", "8M" },
+		{ "eviction.plugin", "/a/libmine.so", "/a/libmine.so" },
+		{ "prefetch.plugin", "/a/libmine.so", "/a/libmine.so" },
+		{ "prefetch.params", "far=3", "far=3" },
+		{ "regions[0].eviction.plugin", "/b c/x.so", "/b c/x.so" },
+		{ "eviction.algorithm", "lru", "lru" },
 		{ "eviction.params", "active=70", "active=70" },
 		{ "eviction.params", " a=1  b=-2 a=3", "a=3 b=-2" },
 		{ "eviction.params", "", "" },
@@ -317,6 +322,12 @@ static void test_bad_values(void)
 		  "'regions[].match.size' is '2G..1G': expected a range such as >=64M, <=1G or 64M..1G, or any" },
 		{ "regions[0].match.name", "",
 		  "'regions[].match.name' is '': expected a pattern such as 'graph*', shorter than 64 bytes" },
+		{ "eviction.plugin", "",
+		  "'eviction.plugin' is empty: expected the path of a shared object" },
+		{ "eviction.plugin", "libmine.so",
+		  "'eviction.plugin' is 'libmine.so': expected an absolute path" },
+		{ "prefetch.plugin", "/a\nb",
+		  "'prefetch.plugin' is '/a?b': expected a path without a newline" },
 		{ "eviction.params.active", "many",
 		  "'eviction.params.active' is 'many': expected a whole number" },
 		{ "eviction.params", "active",
@@ -666,7 +677,8 @@ static void test_table(void)
 			   strlen(o->help) < 72,
 		   "%s has one line of help without full stop", o->key);
 		is_int(!!o->choices,
-		       o->type == EM_OPT_ENUM || o->type == EM_OPT_NAME,
+		       o->type == EM_OPT_ENUM || o->type == EM_OPT_NAME ||
+			       o->type == EM_OPT_ALGORITHM,
 		       "%s has choices if it should", o->key);
 		is_int(!!(o->flags & EM_OPT_PERCENT), !!o->max_permille,
 		       "%s has a range if it takes percentages", o->key);
@@ -674,7 +686,7 @@ static void test_table(void)
 			ok(strcmp(o->key, p->key), "%s is not %s", o->key,
 			   p->key);
 	}
-	is_int(n, 36, "36 options");
+	is_int(n, 40, "40 options");
 }
 
 static char *read_manual(void)
@@ -725,7 +737,7 @@ static void check_entry(const struct em_option *o, const char *entry)
 {
 	char text[64], *choices = strdup(o->choices ? o->choices : "");
 
-	if (o->type == EM_OPT_PARAMS)
+	if (o->type == EM_OPT_PARAMS || o->type == EM_OPT_PLUGIN)
 		strcpy(text, "Default: none.\n");
 	else
 		snprintf(text, sizeof(text), "Default:\n.BR %s .\n", o->def);

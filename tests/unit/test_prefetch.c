@@ -16,19 +16,20 @@ static const char *const move = "prefetch.algorithm=stride\nprefetch.readahead=0
 
 /* ---- what is guessed -------------------------------------------------- */
 
-static _Alignas(8) unsigned char thread_state[EM_GUESS_BYTES];
+static _Alignas(8) unsigned char thread_state[EXTMEM_GUESS_THREAD_BYTES];
 
 struct guesses {
-	struct em_guess of[EM_GUESSES_MAX];
+	struct extmem_guess of[EXTMEM_GUESSES_MAX];
 	size_t count;
 };
 
-static struct guesses guess(const struct em_prefetch_ops *ops, void *state, uint64_t page,
+static struct guesses guess(const struct extmem_prefetcher *ops, void *state, uint64_t page,
 			    uint32_t depth)
 {
+	struct extmem_prefetch p = { .ops = ops, .state = state };
 	struct guesses g;
 
-	g.count = ops->guess(state, thread_state, page, depth, g.of);
+	g.count = ops->guess(&p, thread_state, page, depth, g.of);
 	return g;
 }
 
@@ -51,7 +52,7 @@ static bool names(const struct guesses *g, uint64_t page)
  * A course of faults: after the first few, each must have been guessed before
  * it comes, and no guess may leave the course.
  */
-static void course(const struct em_prefetch_ops *ops, const char *what, int64_t step,
+static void course(const struct extmem_prefetcher *ops, const char *what, int64_t step,
 		   uint32_t depth)
 {
 	enum { STEPS = 100, BASE = 1000000 };
@@ -77,16 +78,16 @@ static void course(const struct em_prefetch_ops *ops, const char *what, int64_t 
 	is_int(astray, 0, "%s, %s: nothing else was guessed", ops->name, what);
 }
 
-static void test_courses(const struct em_prefetch_ops *ops)
+static void test_courses(const struct extmem_prefetcher *ops)
 {
 	course(ops, "every third page", 3, 8);
 	course(ops, "downwards", -5, 8);
 	course(ops, "far apart", EM_WISH_STEP_MAX, 4);
 	course(ops, "one ahead", 16, 1);
-	course(ops, "deep", 2, EM_GUESS_DEPTH_MAX);
+	course(ops, "deep", 2, EXTMEM_GUESS_PAGES_MAX);
 }
 
-static void test_chance(const struct em_prefetch_ops *ops, uint64_t seed)
+static void test_chance(const struct extmem_prefetcher *ops, uint64_t seed)
 {
 	size_t guessed = 0;
 

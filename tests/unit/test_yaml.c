@@ -432,6 +432,7 @@ static void test_write(void)
 				   "  standby: 6%\n"
 				   "prefetch:\n"
 				   "  algorithm: stride\n"
+				   "  params: {}\n"
 				   "  readahead: 256K\n"
 				   "faults:\n"
 				   "  delivery: auto\n"
@@ -577,7 +578,8 @@ static void test_default_policy_text(void)
 	is_int(text[0], '#', "it begins with its description");
 	for (const struct em_option *o = em_options; o->key; o++) {
 		snprintf(line, sizeof(line), " %s: %s\n", strrchr(o->key, '.') + 1,
-			 o->type == EM_OPT_PARAMS ? "{}" : o->def);
+			 o->type == EM_OPT_PARAMS ? "{}" :
+			 o->type == EM_OPT_PLUGIN ? "./libmine.so" : o->def);
 		has_str(text, line, "it shows %s with its default", o->key);
 	}
 }
