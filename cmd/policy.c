@@ -6,6 +6,7 @@
 #include "common.h"
 #include "policy_live.h"
 #include "policy_simulate.h"
+#include "trial.h"
 #include "yaml.h"
 
 #include <argp.h>
@@ -358,6 +359,7 @@ static int list_policies(bool json)
 	bool replaced = false;
 	int status = 0;
 
+	em_config_judge_plugins(cmd_plugin_try);
 	if (n < 0)
 		cmd_error("cannot read '%s': %s", cmd_policy_dir(),
 			  strerror(errno));
@@ -392,6 +394,7 @@ static void load(struct em_config *cfg, const char *file_or_name)
 		cmd_live_policy(cmd_parse_pid(file_or_name), cfg);
 		return;
 	}
+	em_config_judge_plugins(cmd_plugin_try);
 	em_config_init(cfg);
 	if (file_or_name && !strcmp(file_or_name, "-"))
 		rc = em_yaml_read(cfg, file_or_name, err, sizeof(err));
@@ -424,6 +427,7 @@ static int check_files(char **files)
 {
 	int status = 0;
 
+	em_config_judge_plugins(cmd_plugin_try);
 	for (; *files; files++) {
 		struct em_config cfg;
 		char err[2048];

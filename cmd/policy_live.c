@@ -3,6 +3,7 @@
 #include "common.h"
 #include "control.h"
 #include "machine.h"
+#include "trial.h"
 #include "yaml.h"
 
 #include <errno.h>
@@ -139,6 +140,7 @@ void cmd_live_apply(pid_t pid, const char *file_or_name, const char *const *sett
 	const char *now = request + 6;
 
 	cmd_live_policy(pid, &before);
+	em_config_judge_plugins(cmd_plugin_place);
 	cfg = before;
 	if (file_or_name && (strcmp(file_or_name, "-") ?
 			     cmd_policy_read(&cfg, file_or_name, err, sizeof(err)) :

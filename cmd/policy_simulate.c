@@ -5,6 +5,7 @@
  */
 #include "common.h"
 #include "policy_simulate.h"
+#include "trial.h"
 #include "policies/policies.h"
 #include "trace.h"
 #include "util.h"
@@ -38,7 +39,7 @@ static const struct argp_option options[] = {
 	{ "trace", 't', "FILE", 0, "References from what extmem run --trace recorded, or from a text, a page number a line; - is the standard input", 0 },
 	{ "unit", KEY_UNIT, "UNIT", 0, "Of a recorded trace: page, or granule, which is what algorithms count in a running program (granule)", 0 },
 	{ "synthetic", 's', "KIND", 0, "Made-up references: zipf[:S], loop, uniform, scan+hot, stride[:N] (zipf:1)", 0 },
-	{ "policies", 'p', "NAMES", 0, "Algorithms, with commas between; all by default", 0 },
+	{ "policies", 'p', "NAMES", 0, "Algorithms, with commas between, and plug-ins by their paths; all built-in ones by default", 0 },
 	{ "limits", 'l', "LIST", 0, "Memory: units of the trace, sizes such as 64M, or percentages of all that it touches (10%,25%,50%)", 0 },
 	{ "svg", KEY_SVG, "FILE", 0, "Draw the miss ratios over 20 limits, too", 0 },
 	{ "pages", KEY_PAGES, "N", 0, "Made up: how many different pages (10000)", 0 },
@@ -120,6 +121,20 @@ static void get_trace(struct cmd_simulation *t, const struct arguments *args)
 		cmd_die(args->trace ? FAILED : USAGE, "%s", err);
 }
 
+/* By its name, or where there is a slash in it, a plug-in's by its path. */
+static const struct extmem_eviction *find_algorithm(const char *name)
+{
+	char path[EM_CONFIG_PATH_MAX], why[768];
+
+	if (!strchr(name, '/'))
+		return extmem_eviction_find(name);
+	if ((size_t)snprintf(path, sizeof(path), "%s", name) >= sizeof(path))
+		cmd_die(FAILED, "the plug-in's path is longer than %zu bytes", sizeof(path) - 1);
+	if (cmd_plugin_load(false, path, why, sizeof(why)))
+		cmd_die(FAILED, "cannot use the plug-in '%s': %s", name, why);
+	return extmem_eviction_find(path);
+}
+
 void cmd_simulation_choose(struct cmd_simulation *t, char *names)
 {
 	char *rest = names;
@@ -130,7 +145,7 @@ void cmd_simulation_choose(struct cmd_simulation *t, char *names)
 		if (t->rows == CMD_ALGORITHMS_MAX - 1)
 			cmd_die(USAGE, "'--policies' names more than %u algorithms",
 				CMD_ALGORITHMS_MAX - 1);
-		t->algorithms[t->rows] = extmem_eviction_find(name);
+		t->algorithms[t->rows] = find_algorithm(name);
 		if (!t->algorithms[t->rows++])
 			cmd_die(USAGE, "unknown algorithm '%s': see extmem-policy(5) for their names",
 				name);

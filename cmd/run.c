@@ -6,6 +6,7 @@
 #include "common.h"
 #include "machine.h"
 #include "program.h"
+#include "trial.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -124,6 +125,7 @@ static void load_policy(const struct run *run, struct em_config *cfg)
 {
 	char err[2048];
 
+	em_config_judge_plugins(cmd_plugin_try);
 	if (cmd_policy_load(cfg, run->policy, err, sizeof(err)))
 		cmd_die(FAILED, "%s", err);
 	if (run->limit)
@@ -187,31 +189,58 @@ static void set_env(const char *name, const char *value)
 		cmd_die(FAILED, "cannot set %s: %s", name, strerror(errno));
 }
 
-static bool is_our_library(const char *path)
+/* Whether it is the library, or a plug-in that a policy as text names. */
+static bool is_ours(const char *path, const char *config)
 {
-	const char *slash = strrchr(path, '/');
+	const char *slash = strrchr(path, '/'), *at = config;
+	size_t len = strlen(path);
 
+	while (at && (at = strstr(at, ".plugin="))) {
+		at += strlen(".plugin=");
+		if (!strncmp(at, path, len) && at[len] == '\n')
+			return true;
+	}
 	return !strcmp(path, cmd_library()) ||
 	       !strncmp(slash ? slash + 1 : path, "libextmem.so", 12);
 }
 
-/* Ours first, then what was there, less what an outer `extmem run` put there. */
-static void set_preload(void)
+/* Adds an algorithm to LD_PRELOAD if it is a plug-in. */
+static void add_plugin(FILE *preload, const char *algorithm)
+{
+	if (algorithm[0] != '/')
+		return;
+	if (strpbrk(algorithm, ": \t\n$"))
+		cmd_die(FAILED, "the plug-in's path '%s' has a space, a colon or a $ in it, which LD_PRELOAD cannot hold; move it",
+			algorithm);
+	fprintf(preload, ":%s", algorithm);
+}
+
+/*
+ * Ours first, then the plug-ins, then what was there, less what an outer `extmem
+ * run`, whose policy was outer, put there. A plug-in twice does no harm.
+ */
+static void set_preload(const struct em_config *cfg, const char *outer)
 {
 	const char *given = getenv("LD_PRELOAD");
-	char *words = strdup(given ? given : "");
-	size_t size = strlen(cmd_library()) + (given ? strlen(given) : 0) + 2;
-	char *preload = malloc(size), *rest = NULL;
+	char *words = strdup(given ? given : ""), *rest = NULL, *text = NULL;
+	size_t bytes;
+	FILE *preload = open_memstream(&text, &bytes);
 
 	if (!words || !preload)
 		cmd_die(FAILED, "out of memory");
-	size_t n = (size_t)snprintf(preload, size, "%s", cmd_library());
+	fputs(cmd_library(), preload);
+	add_plugin(preload, cfg->algorithm);
+	add_plugin(preload, cfg->prefetcher);
+	for (unsigned int i = 0; i < cfg->region_count; i++)
+		add_plugin(preload, cfg->regions[i].algorithm);
 	for (char *word = strtok_r(words, ": ", &rest); word;
 	     word = strtok_r(NULL, ": ", &rest))
-		if (!is_our_library(word))
-			n += (size_t)snprintf(preload + n, size - n, ":%s", word);
-	set_env("LD_PRELOAD", preload);
-	free(preload);
+		if (!is_ours(word, outer))
+			fprintf(preload, ":%s", word);
+	if (fclose(preload))
+		cmd_die(FAILED, "out of memory");
+	set_env("LD_PRELOAD", text);
+	free(text);
 	free(words);
 }
 
@@ -275,18 +304,19 @@ static void empty_trace(void)
 
 static void set_environment(const struct run *run, const struct em_config *cfg)
 {
-	char text[16384];
+	const char *outer = getenv(EM_CONFIG_ENV);
+	char text[EM_CONFIG_DUMP_MAX];
 	struct stat st;
 
 	if (em_config_dump(cfg, text, sizeof(text)) < 0)
 		cmd_die(FAILED, "the policy is too long to be handed on; shorten its paths");
+	set_preload(cfg, outer);
 	set_env(EM_CONFIG_ENV, text);
 	set_output(STATS_ENV, "statistics", run->stats);
 	set_output(TRACE_ENV, "a trace", run->trace);
 	if (run->trace && stat(run->trace, &st) == 0 && !S_ISREG(st.st_mode))
 		cmd_die(FAILED, "cannot write a trace to '%s': it is no ordinary file",
 			run->trace);
-	set_preload();
 }
 
 /* ---- going ----------------------------------------------------------- */

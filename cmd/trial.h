@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * trial: what the commands do about a plug-in that a policy names, before it is
+ * taken.
+ *
+ * It is code that will run in the user's programs, so it must be the user's
+ * own: owned by them or root, and nobody else can change it or put another in
+ * its place. Then it is tried in a process apart, so that one that crashes or
+ * hangs there takes nothing with it, and what was wrong can be said.
+ */
+#ifndef CMD_TRIAL_H
+#define CMD_TRIAL_H
+
+#include "config.h"
+
+/*
+ * Each is an em_plugin_judge, for em_config_judge_plugins(): it makes the path
+ * absolute, without links, and has a complete reason when it refuses.
+ */
+/* Only the path: the process that it is sent to decides. */
+int cmd_plugin_place(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
+		     size_t err_bytes);
+/* Tried: its parameters are known from then on (plugin.h), its functions are not. */
+int cmd_plugin_try(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
+		   size_t err_bytes);
+/* Tried, then loaded into this process: plugin.h has what it defines. */
+int cmd_plugin_load(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
+		    size_t err_bytes);
+
+#endif
