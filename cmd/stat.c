@@ -154,10 +154,10 @@ static void print_faults(const struct em_report *r)
 		[EM_FAULT_SOFT] = "soft",
 		[EM_FAULT_MAJOR] = "major",
 	};
-	static const unsigned int marks[] = { 500, 900, 990, 999 };
+	static const unsigned int marks[] = { 500, 900, 990, 999, 1000 };
 	char text[16];
 
-	printf("faults                        count     mean      p50      p90      p99    p99.9\n");
+	printf("faults                        count     mean      p50      p90      p99    p99.9      max\n");
 	for (unsigned int k = 0; k < EM_FAULT_KINDS; k++) {
 		uint64_t n = r->faults[k];
 

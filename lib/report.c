@@ -241,7 +241,7 @@ static void put_faults(struct json *j, const struct em_report *r)
 	};
 	static const struct { const char *key; unsigned int permille; } marks[] = {
 		{ "p50_ns", 500 }, { "p90_ns", 900 },
-		{ "p99_ns", 990 }, { "p999_ns", 999 },
+		{ "p99_ns", 990 }, { "p999_ns", 999 }, { "max_ns", 1000 },
 	};
 
 	put_key(j, "faults");
