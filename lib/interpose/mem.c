@@ -27,6 +27,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+/* The longest name that the kernel takes, and its end. */
+#define EM_NAME_BYTES 80
 #define EM_LOW_MEMORY (1ul << 32)
 #define EM_ROUND_ADDRESS (1ul << 40)
 #define EM_KERNEL_KINDS (MAP_HUGETLB | MAP_GROWSDOWN | MAP_STACK | MAP_32BIT)
@@ -303,18 +305,51 @@ static bool is_good_name(const char *name)
 	return true;
 }
 
+/* A page of ours may leave again before it is read: not many times in a row. */
+static bool read_bytes(char *to, uintptr_t from, size_t bytes)
+{
+	for (int tries = 0; tries < 100; tries++) {
+		if (em_in_window(from) && em_fault_bring_in(from, bytes, false) < 0)
+			return false;
+		if (em_sys_peek(to, from, bytes) == 0)
+			return true;
+		if (!em_in_window(from))
+			return false;
+	}
+	return false;
+}
+
+/* A name of the program's, which may be paged out, or not there at all: -EFAULT. */
+static int copy_name(char copy[EM_NAME_BYTES], const char *name)
+{
+	uintptr_t at = (uintptr_t)name;
+	size_t done = 0, some;
+
+	while (done < EM_NAME_BYTES - 1) {
+		some = em_min(EM_NAME_BYTES - 1 - done, EM_PAGE_BYTES - (at & EM_PAGE_MASK));
+		if (!read_bytes(copy + done, at, some))
+			return -EFAULT;
+		if (memchr(copy + done, '\0', some))
+			return 0;
+		done += some;
+		at += some;
+	}
+	return 0;
+}
+
 /*
  * The kernel is not told: a name on a part of the window would be one mapping
- * more. The copy is made first, since the name itself may be paged out.
+ * more. The copy is made first, since a fault on the name takes the MAP lock.
  */
 bool em_mem_name(uintptr_t addr, size_t bytes, const char *name, long *ret)
 {
-	char copy[80] = "";
+	char copy[EM_NAME_BYTES] = "";
 
 	if (is_kernels(addr, bytes))
 		return false;
-	if (name)
-		strncpy(copy, name, sizeof(copy) - 1);
+	*ret = name ? copy_name(copy, name) : 0;
+	if (*ret < 0)
+		return true;
 	*ret = addr & EM_PAGE_MASK || strnlen(copy, sizeof(copy)) == sizeof(copy) - 1 ||
 	       !is_good_name(copy) ? -EINVAL :
 	       !is_ours(addr, bytes) ? -ENOMEM :

@@ -99,3 +99,39 @@ resident() {
 	[ "$named" -gt 0 ]
 	[ "$other" -gt 0 ]
 }
+
+@test "a name that is not there is EFAULT, one that is paged out is read" {
+	need_tool gcc
+	cat >name.c <<-'END'
+	#include <errno.h>
+	#include <stdio.h>
+	#include <string.h>
+	#include <sys/mman.h>
+	#include <sys/prctl.h>
+	#ifndef PR_SET_VMA
+	#define PR_SET_VMA 0x53564d41
+	#define PR_SET_VMA_ANON_NAME 0
+	#endif
+	#define BYTES (48ul << 20)
+	static int name(char *a, char *n)
+	{
+		return prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, a, BYTES, n) ? errno : 0;
+	}
+	int main(void)
+	{
+		char *a = mmap(0, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *across = a + 3 * 4096 - 5;
+		strcpy(across, "across two pages");
+		for (size_t i = 4 * 4096; i < BYTES; i += 4096)
+			a[i] = 1;
+		int r[] = { name(a, across), name(a, (char *)8), name(a, (char *)-4096l),
+			    name(a, "a[b"), name(a, NULL), name(a, a + BYTES - 1) };
+		printf("%d %d %d %d %d %d\n", r[0] == 0, r[1] == EFAULT, r[2] == EFAULT, r[3] == EINVAL,
+		       r[4] == 0, r[5]);
+	}
+	END
+	gcc -O1 -o name name.c
+	extmem run --limit 16M --swap "$scratch" -- ./name
+	expect_status 0
+	expect_output "1 1 1 1 1"
+}
