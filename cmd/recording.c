@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "recording.h"
+#include "trace-read.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -7,11 +8,6 @@
 #include <string.h>
 
 #define PROGRAM_BYTES_MAX 65536u
-#define BLOCK_BYTES_MAX (1u << 20)
-#define PAGE_BYTES_MIN 512u
-#define PAGE_BYTES_MAX (1u << 30)
-#define WINDOW_PAGES_MAX (1ull << 44)
-#define KIND_BITS 7u
 
 /* How far a file has been read. */
 struct reader {
@@ -55,65 +51,22 @@ static void *grow(void *array, size_t count, size_t *room, size_t bytes)
 
 /* ---- records ----------------------------------------------------------- */
 
-/* In the middle of a block. */
+/* A block that is open. */
 struct cursor {
-	const unsigned char *at, *end;
-	uint64_t page, time_ns;
-	uint32_t tid, left;
-	struct cmd_fault fault; /* the last one */
+	struct em_trace_cursor records;
+	uint32_t program;
 	size_t block;
 };
-
-static bool get_varint(struct cursor *c, uint64_t *v)
-{
-	*v = 0;
-	for (unsigned int shift = 0; c->at < c->end && shift < 64; shift += 7) {
-		uint64_t bits = *c->at++;
-
-		*v |= (bits & 0x7f) << shift;
-		if (!(bits & 0x80))
-			return shift < 63 || bits < 2;
-	}
-	return false;
-}
 
 static void open_block(struct cursor *c, const struct cmd_recording *r, size_t block)
 {
 	const struct cmd_block *b = &r->blocks[block];
+	struct em_trace_block head = { .start_ns = b->start_ns, .tid = b->tid, .count = b->count };
 
-	*c = (struct cursor){
-		.at = r->bytes + b->offset, .end = r->bytes + b->offset + b->bytes,
-		.time_ns = b->start_ns, .tid = b->tid, .left = b->count,
-		.fault.program = b->program, .block = block,
-	};
-}
-
-/* The next fault of a block. False at the end, and at what makes no sense. */
-static bool next_fault(struct cursor *c, const struct em_trace_program *p)
-{
-	uint64_t v, step, later;
-
-	do {
-		if (!c->left || !get_varint(c, &v))
-			return false;
-		step = v >> EM_TRACE_TAG_BITS;
-		if ((v & KIND_BITS) == EM_TRACE_THREAD)
-			c->tid = (uint32_t)step;
-	} while ((v & KIND_BITS) == EM_TRACE_THREAD);
-	if ((v & KIND_BITS) >= EM_TRACE_KINDS || !get_varint(c, &later) ||
-	    c->time_ns + later < c->time_ns)
-		return false;
-	c->page += step & 1 ? ~(step >> 1) : step >> 1;
-	c->time_ns += later;
-	if (c->page >= p->window_bytes / p->page_bytes)
-		return false;
-	c->left--;
-	c->fault.time_ns = c->time_ns;
-	c->fault.page = c->page;
-	c->fault.tid = c->tid;
-	c->fault.kind = (enum em_trace_kind)(v & KIND_BITS);
-	c->fault.write = v & EM_TRACE_WRITE;
-	return true;
+	c->program = b->program;
+	c->block = block;
+	em_trace_open(&c->records, &r->programs[b->program], &head, r->bytes + b->offset,
+		      (uint32_t)b->bytes);
 }
 
 /* ---- parts ------------------------------------------------------------- */
@@ -124,11 +77,6 @@ static void make_printable(char *text, size_t bytes)
 	for (; *text; text++)
 		if (*text < 0x20 || *text >= 0x7f || *text == '"' || *text == '\\')
 			*text = '?';
-}
-
-static bool is_power_of_two(uint64_t v)
-{
-	return v && !(v & (v - 1));
 }
 
 static bool read_program(struct reader *in, uint32_t bytes)
@@ -144,10 +92,7 @@ static bool read_program(struct reader *in, uint32_t bytes)
 	if (p.version != EM_TRACE_VERSION)
 		return complain(in, "'%s' has version %u of the format, and this extmem reads version %u: use the one that recorded it",
 				in->name, p.version, EM_TRACE_VERSION);
-	if (!is_power_of_two(p.page_bytes) || p.page_bytes < PAGE_BYTES_MIN ||
-	    p.page_bytes > PAGE_BYTES_MAX || !is_power_of_two(p.granule_bytes) ||
-	    p.granule_bytes < p.page_bytes || p.window_base + p.window_bytes < p.window_base ||
-	    p.window_bytes / p.page_bytes > WINDOW_PAGES_MAX ||
+	if (!em_trace_program_is_good(&p) ||
 	    (r->program_count && p.start_mono_ns < r->programs[0].start_mono_ns))
 		return damaged(in, "a program's pages, addresses or times make no sense");
 	make_printable(p.command, sizeof(p.command));
@@ -165,15 +110,14 @@ static bool check_block(struct reader *in, size_t missing)
 {
 	struct cmd_recording *r = in->r;
 	struct cmd_block *b = &r->blocks[r->block_count - 1];
-	const struct em_trace_program *p = &r->programs[b->program];
 	struct cursor c;
 
 	open_block(&c, r, r->block_count - 1);
-	while (next_fault(&c, p))
+	while (em_trace_next(&c.records))
 		;
-	uint32_t good = b->count - c.left;
-	bool is_good = c.at == c.end && (missing || !c.left);
-	r->lost = is_good ? c.left : 0;
+	uint32_t good = b->count - c.records.left;
+	bool is_good = c.records.at == c.records.end && (missing || !c.records.left);
+	r->lost = is_good ? c.records.left : 0;
 	r->faults += good;
 	b->count = good;
 	if (!good)
@@ -187,7 +131,7 @@ static bool read_block(struct reader *in, uint32_t bytes, size_t there)
 	struct em_trace_block head;
 	struct cmd_block *all;
 
-	if (bytes <= sizeof(head) || bytes > BLOCK_BYTES_MAX)
+	if (bytes <= sizeof(head) || bytes > EM_TRACE_BLOCK_MAX)
 		return damaged(in, "a block has a wrong length");
 	if (there <= sizeof(head))
 		return true; /* cut: not one record of it is there */
@@ -325,8 +269,8 @@ struct heap {
 
 static bool is_before(const struct cursor *a, const struct cursor *b)
 {
-	if (a->fault.time_ns != b->fault.time_ns)
-		return a->fault.time_ns < b->fault.time_ns;
+	if (a->records.time_ns != b->records.time_ns)
+		return a->records.time_ns < b->records.time_ns;
 	return a->block < b->block;
 }
 
@@ -364,22 +308,25 @@ static void sink(struct heap *h, struct cursor c)
 /* Takes the earliest fault of those that are open, and goes on in its block. */
 static struct cmd_fault take(struct heap *h, const struct cmd_recording *r)
 {
-	struct cmd_fault f = h->list[0].fault;
 	struct cursor c = h->list[0];
+	struct cmd_fault f = {
+		.time_ns = c.records.time_ns - r->programs[0].start_mono_ns,
+		.page = c.records.page, .program = c.program, .tid = c.records.tid,
+		.kind = c.records.kind, .write = c.records.write,
+	};
 
-	if (!next_fault(&c, &r->programs[f.program]))
+	if (!em_trace_next(&c.records))
 		c = h->list[--h->count];
 	if (h->count)
 		sink(h, c);
-	f.time_ns -= r->programs[0].start_mono_ns;
 	return f;
 }
 
 /* Whether a block must be opened before the next fault is known. */
 static bool is_due(const struct heap *h, const struct cmd_block *b)
 {
-	return !h->count || (b->program == h->list[0].fault.program &&
-			     b->start_ns <= h->list[0].fault.time_ns);
+	return !h->count || (b->program == h->list[0].program &&
+			     b->start_ns <= h->list[0].records.time_ns);
 }
 
 bool cmd_recording_visit(const struct cmd_recording *r,
@@ -392,8 +339,8 @@ bool cmd_recording_visit(const struct cmd_recording *r,
 		struct cursor c;
 
 		if (i < r->block_count && is_due(&h, &r->blocks[i])) {
-			open_block(&c, r, i);
-			next_fault(&c, &r->programs[r->blocks[i++].program]);
+			open_block(&c, r, i++);
+			em_trace_next(&c.records);
 			good = push(&h, c);
 			continue;
 		}

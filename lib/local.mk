@@ -69,7 +69,7 @@ extmem_core_sources = \
 	lib/stores/file.c lib/stores/stores.h \
 	lib/sys.h \
 	lib/thread.c lib/thread.h \
-	lib/trace.c lib/trace.h lib/trace-format.h \
+	lib/trace.c lib/trace.h lib/trace-format.h lib/trace-read.c lib/trace-read.h \
 	lib/tune.c lib/tune.h \
 	lib/util.h \
 	lib/watch.c lib/watch.h \
