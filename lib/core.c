@@ -436,7 +436,7 @@ static void start(const struct em_core_hooks *hooks, const char *text)
 		return;
 	}
 	describe();
-	em_trace_start(getenv(EM_TRACE_ENV));
+	em_trace_start(getenv(EM_TRACE_ENV), getenv(EM_RECORD_ENV));
 	em_sys_keep_spares();
 	atomic_store(&core.state, 2);
 	hooks->started();

@@ -27,10 +27,15 @@ struct em_trace_buffer {
 	unsigned char records[EM_TRACE_BUFFER_BYTES - 64];
 };
 
-_Atomic bool em_trace_on;
+/* What a prefetcher can follow: pages that were away. */
+#define EM_TRACE_AWAY (1u << EM_TRACE_SOFT | 1u << EM_TRACE_MAJOR)
+#define EM_TRACE_ALL ((1u << EM_TRACE_KINDS) - 1)
+
+_Atomic uint32_t em_trace_kinds;
 
 static struct {
-	char name[EM_CONFIG_PATH_MAX];     /* as EXTMEM_TRACE has it */
+	char name[EM_CONFIG_PATH_MAX];     /* as the environment has it */
+	uint32_t kinds;
 	char path[EM_CONFIG_PATH_MAX + 16];
 	int fd;
 	uint32_t pid;            /* who records */
@@ -55,7 +60,7 @@ static const char *reason(long error)
 
 static void stop(long error)
 {
-	if (atomic_exchange(&em_trace_on, false))
+	if (atomic_exchange(&em_trace_kinds, 0))
 		em_log("cannot write the trace '%s': %s (error %d); it ends here, the program goes on",
 		       trace.path, reason(error), (int)-error);
 }
@@ -163,7 +168,7 @@ static void open_file(void)
 		return;
 	}
 	trace.pid = p.pid;
-	atomic_store(&em_trace_on, true);
+	atomic_store(&em_trace_kinds, trace.kinds);
 	if (fd < 0) {
 		stop(fd);
 		return;
@@ -174,11 +179,14 @@ static void open_file(void)
 	em_sys_restore_signals(&old);
 }
 
-void em_trace_start(const char *name)
+void em_trace_start(const char *all, const char *record)
 {
+	const char *name = record ? record : all;
+
 	if (!name || !*name || strlen(name) >= sizeof(trace.name))
 		return;
 	strcpy(trace.name, name);
+	trace.kinds = record ? EM_TRACE_AWAY : EM_TRACE_ALL;
 	trace.fd = -1;
 	open_file();
 }
@@ -244,10 +252,10 @@ static struct em_trace_buffer *buffer_of(struct em_thread *t)
 	return b;
 }
 
-void em_trace_record(struct em_thread *self, const struct em_thread *client, uint64_t page,
+void em_trace_record(struct em_thread *self, struct em_thread *client, uint64_t page,
 		     enum em_trace_kind kind, bool write, uint64_t time_ns)
 {
-	struct em_trace_buffer *b = buffer_of(self);
+	struct em_trace_buffer *b = buffer_of(client ? client : self);
 	uint32_t tid = client ? (uint32_t)client->tid : 0;
 
 	if (!b)
@@ -288,17 +296,17 @@ static bool is_recorder(void)
 
 void em_trace_flush(void)
 {
-	if (em_unlikely(atomic_load(&em_trace_on)) && is_recorder())
+	if (em_unlikely(atomic_load(&em_trace_kinds)) && is_recorder())
 		em_threads_visit(write_rest, NULL);
 }
 
 /* What a thread records while this goes on is in the trace or not. */
 void em_trace_end(void)
 {
-	if (!atomic_load(&em_trace_on) || !is_recorder())
+	if (!atomic_load(&em_trace_kinds) || !is_recorder())
 		return;
 	em_trace_flush();
-	atomic_store(&em_trace_on, false);
+	atomic_store(&em_trace_kinds, 0);
 }
 
 /* What is in the buffers is the parent's, and so may their locks be. */
@@ -317,7 +325,7 @@ void em_trace_forked(void)
 {
 	if (!trace.name[0])
 		return;
-	atomic_store(&em_trace_on, false);
+	atomic_store(&em_trace_kinds, 0);
 	em_threads_visit(forget, NULL);
 	if (trace.fd >= 0)
 		em_sys_close(trace.fd);

@@ -33,11 +33,11 @@ static bool count_fault(void *arg, const struct cmd_fault *f)
 }
 
 /* A world that records into a file of its own. */
-static void start_recording(const char *config)
+static void start_recording(const char *variable, const char *config)
 {
 	snprintf(path, sizeof(path), "%s/extmem-trace.%d", scratch_folder(), (int)getpid());
 	unlink(path);
-	setenv(EM_TRACE_ENV, path, 1);
+	setenv(variable, path, 1);
 	start_world(spawn_nothing, config);
 }
 
@@ -63,13 +63,10 @@ static struct tally read_trace(bool *good)
 
 static const char *const plain = "prefetch.readahead=0\neviction.granule=4K";
 
-static void kinds(const void *arg)
+/* Faults of all kinds but one; the last is after the end. */
+static uintptr_t make_faults(void)
 {
 	unsigned char byte;
-	bool good;
-
-	(void)arg;
-	start_recording(plain);
 	uintptr_t addr = map_pages(16);
 
 	fill_pages(addr, 0, 8, 1);
@@ -81,6 +78,16 @@ static void kinds(const void *arg)
 	fake_load(addr + 5 * PAGE, &byte, 1);
 	em_trace_end();
 	fake_load(addr + 6 * PAGE, &byte, 1);
+	return addr;
+}
+
+static void kinds(const void *arg)
+{
+	bool good;
+
+	(void)arg;
+	start_recording(EM_TRACE_ENV, plain);
+	uintptr_t addr = make_faults();
 
 	struct tally t = read_trace(&good);
 	ok(good, "the trace can be read");
@@ -92,6 +99,24 @@ static void kinds(const void *arg)
 	is_int(t.last_page, em_page_of(addr) + 5, "pages are counted from the window's first");
 	is_int(t.thread_count, 1, "there is one thread");
 	is_int(t.threads[0], em_sys_tid(), "this one");
+}
+
+static void to_replay(const void *arg)
+{
+	bool good;
+
+	(void)arg;
+	setenv(EM_TRACE_ENV, "/no/such/folder/t", 1);
+	start_recording(EM_RECORD_ENV, plain);
+	uintptr_t addr = make_faults();
+
+	struct tally t = read_trace(&good);
+	ok(good, "a recording to replay is a trace");
+	is_int(t.kinds[EM_TRACE_SOFT], 1, "with what was on standby");
+	is_int(t.kinds[EM_TRACE_MAJOR], 1, "and what was read");
+	is_int(t.last_page, em_page_of(addr) + 5, "up to the end");
+	is_int(t.kinds[EM_TRACE_FIRST] + t.kinds[EM_TRACE_CLEAN] + t.writes, 0,
+	       "and nothing that was not away");
 }
 
 static void *touch_all(void *addr)
@@ -108,7 +133,7 @@ static void threads(const void *arg)
 	struct em_report r;
 	bool good;
 
-	start_recording(arg);
+	start_recording(EM_TRACE_ENV, arg);
 	uintptr_t addr = map_pages(4000);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		pthread_create(&ids[i], NULL, touch_all, (void *)(addr + i * 1000 * PAGE));
@@ -131,7 +156,7 @@ static void full_disk(const void *arg)
 	bool good;
 
 	(void)arg;
-	start_recording(plain);
+	start_recording(EM_TRACE_ENV, plain);
 	uintptr_t addr = map_pages(1500);
 	fill_pages(addr, 0, 10, 1);
 	em_trace_flush();
@@ -140,7 +165,7 @@ static void full_disk(const void *arg)
 	fake.writes_to_fail = 1;
 	em_trace_flush();
 	fake.writes_to_fail = 0;
-	ok(!atomic_load(&em_trace_on), "a full disk ends the trace");
+	ok(!atomic_load(&em_trace_kinds), "a full disk ends the trace");
 	fill_pages(addr, 20, 40, 1);
 	is_int(count_good(addr, 0, 40, 1), 40, "and nothing else");
 	em_trace_end();
@@ -161,13 +186,14 @@ static void not_ours(const void *arg)
 	ok(f && fwrite(&other, sizeof(other), 1, f) == 1 && fclose(f) == 0, "another process's file");
 	setenv(EM_TRACE_ENV, path, 1);
 	start_world(spawn_nothing, plain);
-	ok(!atomic_load(&em_trace_on), "is left alone");
+	ok(!atomic_load(&em_trace_kinds), "is left alone");
 	unlink(path);
 }
 
 int main(void)
 {
 	in_child("kinds", kinds, NULL);
+	in_child("to replay", to_replay, NULL);
 	in_child("threads", threads, plain);
 	in_child("threads, with runs", threads, "eviction.granule=16K");
 	in_child("a full disk", full_disk, NULL);
