@@ -24,7 +24,7 @@ extmem_LDFLAGS = $(cmd_ldflags)
 extmem_LDADD = $(cmd_ldadd)
 
 cmd_extmem_run_SOURCES = cmd/run.c cmd/machine.c cmd/machine.h cmd/program.c \
-	cmd/program.h cmd/trial.c cmd/trial.h $(cmd_common)
+	cmd/program.h cmd/trial.c cmd/trial.h $(cmd_recording) $(cmd_common)
 cmd_extmem_run_CPPFLAGS = $(cmd_cppflags)
 cmd_extmem_run_CFLAGS = $(cmd_cflags)
 cmd_extmem_run_LDFLAGS = $(cmd_ldflags)

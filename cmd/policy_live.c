@@ -3,6 +3,7 @@
 #include "common.h"
 #include "control.h"
 #include "machine.h"
+#include "recording.h"
 #include "trial.h"
 #include "yaml.h"
 
@@ -103,6 +104,18 @@ static void resolve_limit(struct em_config *cfg)
 	cfg->limit = (struct em_size){ EM_SIZE_BYTES, bytes };
 }
 
+/* What is replayed already is not looked at again. */
+static void resolve_recording(const struct em_config *before, struct em_config *cfg)
+{
+	char err[2048];
+
+	if (strcmp(cfg->prefetcher, "replay") || !*cfg->recording ||
+	    (!strcmp(before->prefetcher, "replay") && !strcmp(before->recording, cfg->recording)))
+		return;
+	if (!cmd_recording_resolve(cfg->recording, sizeof(cfg->recording), err, sizeof(err)))
+		cmd_die(FAILED, "%s", err);
+}
+
 /* Whether a text has that line. */
 static bool has_line(const char *text, const char *line, size_t len)
 {
@@ -150,6 +163,7 @@ void cmd_live_apply(pid_t pid, const char *file_or_name, const char *const *sett
 		if (cmd_policy_set(&cfg, settings[i], err, sizeof(err)))
 			cmd_die(FAILED, "%s", err);
 	resolve_limit(&cfg);
+	resolve_recording(&before, &cfg);
 	if (em_config_check(&cfg, err, sizeof(err)) ||
 	    em_config_check_live(&before, &cfg, err, sizeof(err)))
 		cmd_die(FAILED, "%s", err);

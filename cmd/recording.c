@@ -3,9 +3,11 @@
 #include "trace-read.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define PROGRAM_BYTES_MAX 65536u
 
@@ -250,6 +252,41 @@ bool cmd_recording_read(struct cmd_recording *r, FILE *f, const char *name, char
 		return false;
 	}
 	return cmd_recording_parse(r, bytes, size, name, err, err_bytes);
+}
+
+/* One that ends before the end can be replayed up to there. */
+static bool can_be_read(const char *path, char *err, size_t err_bytes)
+{
+	struct cmd_recording r = { .size = 0 };
+	struct stat st;
+	FILE *f = NULL;
+	bool good = false;
+
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		snprintf(err, err_bytes, "cannot replay '%s': it is no ordinary file", path);
+	else if (!(f = fopen(path, "re")))
+		snprintf(err, err_bytes, "cannot open '%s': %s", path, strerror(errno));
+	else
+		good = cmd_recording_read(&r, f, path, err, err_bytes);
+	if (f)
+		fclose(f);
+	cmd_recording_free(&r);
+	return good;
+}
+
+bool cmd_recording_resolve(char *path, size_t path_bytes, char *err, size_t err_bytes)
+{
+	char whole[PATH_MAX];
+
+	if (!can_be_read(path, err, err_bytes))
+		return false;
+	if (realpath(path, whole) && strlen(whole) < path_bytes) {
+		memset(path, 0, path_bytes);
+		strcpy(path, whole);
+		return true;
+	}
+	snprintf(err, err_bytes, "the path of '%s' is too long; move it", path);
+	return false;
 }
 
 void cmd_recording_free(struct cmd_recording *r)

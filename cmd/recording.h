@@ -38,6 +38,11 @@ struct cmd_fault {
 	bool write;
 };
 
+/*
+ * Makes the path of one that is to be replayed absolute, and sees whether it can be.
+ * False with a message.
+ */
+bool cmd_recording_resolve(char *path, size_t path_bytes, char *err, size_t err_bytes);
 /* Whether these first bytes of a file, 8 or more, are a recording's. */
 bool cmd_is_recording(const void *head, size_t bytes);
 /*

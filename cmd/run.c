@@ -6,6 +6,7 @@
 #include "common.h"
 #include "machine.h"
 #include "program.h"
+#include "recording.h"
 #include "trial.h"
 
 #include <argp.h>
@@ -23,10 +24,11 @@
 
 #define STATS_ENV "EXTMEM_STATS"
 #define TRACE_ENV "EXTMEM_TRACE"
+#define RECORD_ENV "EXTMEM_RECORD"
 #define SETTINGS_MAX 256
 
 enum { KEY_LIMIT = 'l', KEY_POLICY = 'p', KEY_SWAP = 's', KEY_DRY_RUN = 'n',
-       KEY_VERBOSE = 'v', KEY_STATS = 256, KEY_TRACE, KEY_SET };
+       KEY_VERBOSE = 'v', KEY_STATS = 256, KEY_TRACE, KEY_RECORD, KEY_SET };
 
 struct run {
 	const char *policy;
@@ -34,6 +36,7 @@ struct run {
 	const char *swap;
 	const char *stats;
 	const char *trace;
+	const char *record;
 	const char *settings[SETTINGS_MAX]; /* KEY=VALUE, in the order given */
 	unsigned int setting_count;
 	bool dry_run, verbose;
@@ -55,6 +58,8 @@ static const struct argp_option options[] = {
 	  "Write the final statistics to FILE, as JSON, when the program ends; %p in the name stands for the process id", 0 },
 	{ "trace", KEY_TRACE, "FILE", 0,
 	  "Record every fault in FILE, for 'extmem dump trace' and 'extmem policy simulate'; %p in the name stands for the process id", 0 },
+	{ "record", KEY_RECORD, "FILE", 0,
+	  "Record in FILE what a later run can replay: --set prefetch.algorithm=replay --set prefetch.recording=FILE", 0 },
 	{ "set", KEY_SET, "KEY=VALUE", 0,
 	  "Set any key of the policy, e.g. eviction.algorithm=fifo; may be repeated, and wins over all else", 0 },
 	{ "dry-run", KEY_DRY_RUN, NULL, 0,
@@ -93,6 +98,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_SWAP: run->swap = arg; break;
 	case KEY_STATS: run->stats = arg; break;
 	case KEY_TRACE: run->trace = arg; break;
+	case KEY_RECORD: run->record = arg; break;
 	case KEY_SET: add_setting(run, arg); break;
 	case KEY_DRY_RUN: run->dry_run = true; break;
 	case KEY_VERBOSE: run->verbose = true; break;
@@ -103,6 +109,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "no command given");
+		break;
+	case ARGP_KEY_END:
+		if (run->trace && run->record)
+			argp_error(state, "--trace and --record cannot go together: a trace can be replayed as well");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -148,6 +158,9 @@ static void resolve_policy(struct em_config *cfg)
 	if (cmd_limit_resolve(&cfg->limit, &bytes, err, sizeof(err)))
 		cmd_die(FAILED, "%s", err);
 	cfg->limit = (struct em_size){ EM_SIZE_BYTES, bytes };
+	if (!strcmp(cfg->prefetcher, "replay") &&
+	    !cmd_recording_resolve(cfg->recording, sizeof(cfg->recording), err, sizeof(err)))
+		cmd_die(FAILED, "%s", err);
 	/* Watermarks in bytes could not be compared with a share before. */
 	if (em_config_check(cfg, err, sizeof(err)))
 		cmd_die(FAILED, "%s", err);
@@ -288,10 +301,18 @@ static void set_output(const char *env, const char *what, const char *file)
 	set_env(env, path);
 }
 
+/* Where faults are recorded, by the environment; NULL: nowhere. */
+static const char *trace_path(void)
+{
+	const char *path = getenv(RECORD_ENV);
+
+	return path ? path : getenv(TRACE_ENV);
+}
+
 /* The process that finds it empty is the one that records: what we become. */
 static void empty_trace(void)
 {
-	const char *path = getenv(TRACE_ENV);
+	const char *path = trace_path();
 	int fd;
 
 	if (!path || strstr(path, "%p"))
@@ -302,11 +323,31 @@ static void empty_trace(void)
 	close(fd);
 }
 
+static bool is_same_file(const struct stat *st, const char *path)
+{
+	struct stat other;
+
+	return stat(path, &other) == 0 && other.st_dev == st->st_dev &&
+	       other.st_ino == st->st_ino;
+}
+
+static void check_trace(const char *file, const struct em_config *cfg)
+{
+	struct stat st;
+
+	if (!file || stat(file, &st))
+		return;
+	if (!S_ISREG(st.st_mode))
+		cmd_die(FAILED, "cannot write a trace to '%s': it is no ordinary file", file);
+	if (!strcmp(cfg->prefetcher, "replay") && is_same_file(&st, cfg->recording))
+		cmd_die(FAILED, "cannot write a trace to '%s': it is what is replayed; name another file",
+			file);
+}
+
 static void set_environment(const struct run *run, const struct em_config *cfg)
 {
 	const char *outer = getenv(EM_CONFIG_ENV);
 	char text[EM_CONFIG_DUMP_MAX];
-	struct stat st;
 
 	if (em_config_dump(cfg, text, sizeof(text)) < 0)
 		cmd_die(FAILED, "the policy is too long to be handed on; shorten its paths");
@@ -314,9 +355,8 @@ static void set_environment(const struct run *run, const struct em_config *cfg)
 	set_env(EM_CONFIG_ENV, text);
 	set_output(STATS_ENV, "statistics", run->stats);
 	set_output(TRACE_ENV, "a trace", run->trace);
-	if (run->trace && stat(run->trace, &st) == 0 && !S_ISREG(st.st_mode))
-		cmd_die(FAILED, "cannot write a trace to '%s': it is no ordinary file",
-			run->trace);
+	set_output(RECORD_ENV, "a recording", run->record);
+	check_trace(run->trace ? run->trace : run->record, cfg);
 }
 
 /* ---- going ----------------------------------------------------------- */
@@ -362,7 +402,8 @@ static void print_run(char **command)
 	print_export(EM_CONFIG_ENV);
 	print_export(STATS_ENV);
 	print_export(TRACE_ENV);
-	print_emptying(getenv(TRACE_ENV));
+	print_export(RECORD_ENV);
+	print_emptying(trace_path());
 	print_export("LD_PRELOAD");
 	fputs("exec", stdout);
 	for (; *command; command++) {

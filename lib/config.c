@@ -441,7 +441,7 @@ static int set_path(const struct em_option *o, char *path, const char *value,
 	size_t len = strlen(value);
 	char text[EM_SHOWN_MAX];
 
-	if (!len)
+	if (!len && !(o->flags & EM_OPT_EMPTY_OK))
 		return refuse(-EINVAL, err, err_bytes,
 			      "'%s' is empty: expected a folder or a file",
 			      o->key);
@@ -1139,6 +1139,9 @@ int em_config_check(const struct em_config *cfg, char *err, size_t err_bytes)
 	if (!cfg->tier_count)
 		return refuse(-EINVAL, err, err_bytes,
 			      "'tiers' is empty: expected at least one tier");
+	if (!strcmp(cfg->prefetcher, "replay") && !*cfg->recording)
+		return refuse(-EINVAL, err, err_bytes,
+			      "'prefetch.algorithm' is replay, and 'prefetch.recording' is empty: expected the file that 'extmem run --record' left");
 	if ((rc = check_watermarks(cfg, err, err_bytes)) ||
 	    (rc = check_room(cfg, err, err_bytes)) ||
 	    (rc = check_eviction("eviction.params", cfg->algorithm, &cfg->params, err,

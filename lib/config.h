@@ -96,6 +96,7 @@ struct em_config {
 	char prefetcher[EM_CONFIG_PATH_MAX]; /* prefetch.algorithm, or prefetch.plugin */
 	struct em_params prefetch_params;  /* prefetch.params */
 	uint64_t readahead_bytes;          /* prefetch.readahead */
+	char recording[EM_CONFIG_PATH_MAX]; /* prefetch.recording; may be empty */
 	enum em_delivery delivery;         /* faults.delivery */
 	enum em_tristate syscall_net;      /* faults.syscall_net */
 	uint64_t io_bandwidth;             /* quotas.io_bandwidth, bytes a second; 0: none */
@@ -138,6 +139,7 @@ enum {
 	EM_OPT_COUNT = 64,  /* a rate of things, in thousands, and not of bytes */
 	EM_OPT_LIVE = 32,   /* `extmem policy apply` may change it */
 	EM_OPT_PREFETCHES = 128, /* the plug-in is a prefetcher */
+	EM_OPT_EMPTY_OK = 256, /* a path that need not be */
 };
 
 struct em_option {

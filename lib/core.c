@@ -116,7 +116,6 @@ static void describe(void)
 	s->page_bytes = EM_PAGE_BYTES;
 	s->window_base = EM_WINDOW_BASE;
 	s->window_bytes = em_window_bytes();
-	read_comm(s->command, sizeof(s->command));
 	snprintf(s->library, sizeof(s->library), "%s", EM_VERSION);
 	strcpy(s->delivery, em_delivery_by_thread() ? "thread" : "signal");
 	strcpy(s->syscall_net, "off");
@@ -165,6 +164,31 @@ static int divide_limit(const struct em_sys_features *features, em_spawn *spawn)
 
 static const struct em_control_hooks control_hooks;
 
+/* What the prefetcher replays, if it does; zero without. */
+static int load_recorded(const struct em_config *cfg, struct em_recorded *recorded, char *err,
+			 size_t err_bytes)
+{
+	*recorded = (struct em_recorded){ .sequence = NULL };
+	if (strcmp(cfg->prefetcher, "replay"))
+		return 0;
+	return em_trace_load(cfg->recording, em_segment->command, recorded, err, err_bytes);
+}
+
+/*
+ * A process that has nothing to replay is no worse off than without. 'extmem run'
+ * has looked at the file, which may have more programs in it, or fewer, than its tree has.
+ */
+static int start_prefetcher(void)
+{
+	struct em_recorded recorded;
+	char err[EM_CONFIG_PATH_MAX + 256];
+	int ret = load_recorded(&core.cfg, &recorded, err, sizeof(err));
+
+	if (ret < 0 && ret != -ENODATA)
+		em_log("%s; nothing is replayed", err);
+	return em_prefetch_use(core.cfg.prefetcher, &core.cfg.prefetch_params, &recorded);
+}
+
 static int start_parts(const struct em_core_hooks *hooks)
 {
 	struct em_sys_features features = { false, false };
@@ -184,7 +208,7 @@ static int start_parts(const struct em_core_hooks *hooks)
 	    (ret = em_policy_init(&core.cfg,
 				  em_window_bytes() >> EM_PAGE_SHIFT >> em_granule_shift(),
 				  em_region_rule_of)) < 0 ||
-	    (ret = em_prefetch_use(core.cfg.prefetcher, &core.cfg.prefetch_params)) < 0 ||
+	    (ret = start_prefetcher()) < 0 ||
 	    (ret = divide_limit(&features, hooks->delivery.spawn)) < 0)
 		return ret;
 	em_reclaim_init(&core.cfg, &features, em_delivery_by_thread(),
@@ -350,22 +374,32 @@ static int change_policy(const struct em_config *next, char *err, size_t err_byt
 	return 0;
 }
 
+static bool same_prefetcher(const struct em_config *a, const struct em_config *b)
+{
+	return !strcmp(a->prefetcher, b->prefetcher) && !strcmp(a->recording, b->recording) &&
+	       !memcmp(&a->prefetch_params, &b->prefetch_params, sizeof(a->prefetch_params));
+}
+
 /* First what may fail. The reclaim lock keeps forks out. */
 static int change(const char *lines, char *err, size_t err_bytes)
 {
 	static struct em_config next;
+	struct em_recorded recorded = { .sequence = NULL };
 	uint64_t limit;
 	int ret = load_change(&next, lines, err, err_bytes);
 
+	if (ret == 0 && !same_prefetcher(&core.cfg, &next))
+		ret = load_recorded(&next, &recorded, err, err_bytes);
 	if (ret == 0 && !same_policy(&core.cfg, &next))
 		ret = change_policy(&next, err, err_bytes);
-	if (ret < 0)
+	if (ret < 0) {
+		em_trace_unload(&recorded);
 		return ret;
+	}
 	em_reclaim_lock();
-	if (strcmp(core.cfg.prefetcher, next.prefetcher) ||
-	    memcmp(&core.cfg.prefetch_params, &next.prefetch_params, sizeof(next.prefetch_params))) {
+	if (!same_prefetcher(&core.cfg, &next)) {
 		em_fault_set_streams(strcmp(next.prefetcher, "none") != 0);
-		em_prefetch_use(next.prefetcher, &next.prefetch_params);
+		em_prefetch_use(next.prefetcher, &next.prefetch_params, &recorded);
 	}
 	limit = next.limit.value >> EM_PAGE_SHIFT;
 	set_marks(&next, limit, limit - atomic_load(&em_segment->buffer_pages));
@@ -429,6 +463,7 @@ static void start(const struct em_core_hooks *hooks, const char *text)
 		snprintf(core.stats_path, sizeof(core.stats_path), "%s", stats);
 	core.reporter = own_pid();
 	em_stats_init();
+	read_comm(em_segment->command, sizeof(em_segment->command));
 	ret = start_parts(hooks);
 	if (ret < 0) {
 		em_log("cannot start: %s (error %d); memory is not managed", reason(ret), -ret);

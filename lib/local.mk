@@ -54,6 +54,8 @@ extmem_core_sources = \
 	lib/prefetchers/leap.c \
 	lib/prefetchers/markov.c \
 	lib/prefetchers/prefetchers.h \
+	lib/prefetchers/replay.c \
+	lib/prefetchers/sequence.h \
 	lib/prefetchers/stride.c \
 	lib/quota.c lib/quota.h \
 	lib/reclaim.c lib/reclaim.h \
@@ -69,7 +71,8 @@ extmem_core_sources = \
 	lib/stores/file.c lib/stores/stores.h \
 	lib/sys.h \
 	lib/thread.c lib/thread.h \
-	lib/trace.c lib/trace.h lib/trace-format.h lib/trace-read.c lib/trace-read.h \
+	lib/trace.c lib/trace.h lib/trace-format.h \
+	lib/trace-load.c lib/trace-load.h lib/trace-read.c lib/trace-read.h \
 	lib/tune.c lib/tune.h \
 	lib/util.h \
 	lib/watch.c lib/watch.h \
@@ -162,5 +165,6 @@ extmem_handler_objects = \
 	lib/policies/.libs/libextmem_la-registry.o \
 	lib/prefetchers/.libs/libextmem_la-leap.o \
 	lib/prefetchers/.libs/libextmem_la-markov.o \
+	lib/prefetchers/.libs/libextmem_la-replay.o \
 	lib/prefetchers/.libs/libextmem_la-stride.o \
 	lib/stores/.libs/libextmem_la-file.o

@@ -19,7 +19,7 @@
 
 #define ALGORITHMS "fifo|clock|lru|2q|car|s3fifo|sieve|clock2q+|lirs|mru|random|" \
 		   "hyperbolic"
-#define PREFETCHERS "none|readahead|stride|leap|markov"
+#define PREFETCHERS "none|readahead|stride|leap|markov|replay"
 
 const struct em_option em_options[] = {
 	{
@@ -168,6 +168,14 @@ const struct em_option em_options[] = {
 		.min = PAGE_BYTES,
 		.max = 256 * KIB,
 		.help = "most that one sequential major fault reads; 0 is off",
+	},
+	{
+		.key = "prefetch.recording",
+		.type = EM_OPT_PATH,
+		.flags = EM_OPT_EMPTY_OK | EM_OPT_LIVE,
+		.offset = IN_CONFIG(recording),
+		.def = "",
+		.help = "file of an earlier run that replay follows",
 	},
 	{
 		.key = "faults.delivery",

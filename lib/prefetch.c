@@ -4,6 +4,7 @@
 #include "plugin.h"
 #include "prefetchers/prefetchers.h"
 #include "reclaim.h"
+#include "region.h"
 #include "standby.h"
 #include "stats.h"
 #include "store.h"
@@ -27,6 +28,7 @@ static const struct extmem_prefetcher *const built_in[] = {
 	&em_prefetch_stride,
 	&em_prefetch_leap,
 	&em_prefetch_markov,
+	&em_prefetch_replay,
 };
 
 /* One that has been in force stays: a thread may be in it still. */
@@ -42,6 +44,7 @@ static struct {
 	_Atomic uint32_t depth;
 	_Atomic uint32_t used, wasted;     /* since the depth was set */
 	_Atomic uint32_t faults;           /* at depth 0 */
+	struct em_recorded recorded;       /* for who changes prefetchers */
 } prefetch;
 
 /* NULL: there is none of that name, as for those that are streams only. */
@@ -70,7 +73,32 @@ static struct prefetcher *make(const struct extmem_prefetcher *ops)
 	return p;
 }
 
-int em_prefetch_use(const char *name, const struct em_params *params)
+static void forget_state(struct em_thread *t, void *arg)
+{
+	(void)arg;
+	t->guesser = NULL;
+}
+
+/*
+ * Another prefetcher, while some thread may be in the middle of what the old one
+ * replays: all of them guess inside the gate, which is closed as for a fork.
+ */
+static void change_recorded(struct prefetcher *p, const struct em_recorded *recorded)
+{
+	em_map_lock();
+	em_gate_close();
+	em_threads_visit(forget_state, NULL);
+	if (p && p->at_work.ops == &em_prefetch_replay)
+		p->at_work.state = recorded->sequence;
+	atomic_store(&prefetch.in_force, p);
+	em_gate_open();
+	em_map_unlock();
+	em_trace_unload(&prefetch.recorded);
+	prefetch.recorded = *recorded;
+}
+
+int em_prefetch_use(const char *name, const struct em_params *params,
+		    const struct em_recorded *recorded)
 {
 	const struct extmem_prefetcher *ops = find(name);
 	struct prefetcher *p = ops ? make(ops) : NULL;
@@ -80,7 +108,10 @@ int em_prefetch_use(const char *name, const struct em_params *params)
 	if (p)
 		em_params_fill(params, ops->params, p->params);
 	em_prefetch_forked();
-	atomic_store(&prefetch.in_force, p);
+	if (recorded->sequence || prefetch.recorded.sequence)
+		change_recorded(p, recorded);
+	else
+		atomic_store(&prefetch.in_force, p);
 	return 0;
 }
 

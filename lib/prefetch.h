@@ -20,13 +20,17 @@
 #include "config.h"
 #include "extmem-policy.h"
 #include "thread.h"
+#include "trace-load.h"
 
 /*
  * Puts a prefetcher in force, also while others run: accuracy is learned anew.
- * 0 or -errno. name: as prefetch.algorithm has it, or a plug-in's path.
+ * 0 or -errno. name: as prefetch.algorithm has it, or a plug-in's path. recorded:
+ * what replay follows, or none; taken over. The reclaim lock is held once there
+ * are threads. EM_BLOCKS
  */
-int em_prefetch_use(const char *name, const struct em_params *params);
-/* In a forked child: accuracy is learned anew. */
+int em_prefetch_use(const char *name, const struct em_params *params,
+		    const struct em_recorded *recorded);
+/* In a forked child, which goes on in what is replayed: accuracy is learned anew. */
 void em_prefetch_forked(void);
 /* A fault of t on a page of no stream. EM_HANDLER */
 void em_prefetch_tell(struct em_thread *t, uint64_t page);

@@ -8,7 +8,7 @@
  * at the end.
  *
  * EXTMEM_TRACE names the file, or EXTMEM_RECORD, for no more than a later run
- * can replay (prefetch.h): faults on pages that were away. With "%p" in the name, which becomes the process id, each
+ * can replay (prefetchers/sequence.h): faults on pages that were away. With "%p" in the name, which becomes the process id, each
  * process has a file; without it the process records that finds the file empty,
  * which is the one that `extmem run` becomes. A process that execs goes on in its file.
  */

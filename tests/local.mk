@@ -34,7 +34,7 @@ unit_tests = tests/unit/test_config tests/unit/test_yaml \
 	tests/unit/test_page tests/unit/test_credits tests/unit/test_policies \
 	tests/unit/test_slots tests/unit/test_region tests/unit/test_fault \
 	tests/unit/test_reclaim tests/unit/test_store_file \
-	tests/unit/test_hazards tests/unit/test_trace tests/unit/test_prefetch tests/unit/test_delivery tests/unit/test_report \
+	tests/unit/test_hazards tests/unit/test_trace tests/unit/test_prefetch tests/unit/test_replay tests/unit/test_delivery tests/unit/test_report \
 	tests/unit/test_calls tests/unit/test_rules tests/unit/test_pressure \
 	tests/unit/test_plugin
 
@@ -137,6 +137,11 @@ tests_unit_test_prefetch_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_prefetch_CFLAGS = $(unit_core_cflags)
 tests_unit_test_prefetch_LDFLAGS = $(unit_core_ldflags)
 tests_unit_test_prefetch_LDADD = $(unit_core_libs)
+tests_unit_test_replay_SOURCES = tests/unit/test_replay.c $(unit_world)
+tests_unit_test_replay_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_replay_CFLAGS = $(unit_core_cflags)
+tests_unit_test_replay_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_replay_LDADD = $(unit_core_libs)
 
 tests_unit_test_delivery_SOURCES = tests/unit/test_delivery.c $(unit_world)
 tests_unit_test_delivery_CPPFLAGS = $(unit_cppflags)
@@ -293,7 +298,7 @@ tests_rows_rows_threads_LDFLAGS = $(row_ldflags)
 # ---- suites ----
 
 cli_tests = tests/cli/run.bats tests/cli/regions.bats tests/cli/apply.bats tests/cli/pressure.bats tests/cli/hints.bats tests/cli/stat.bats tests/cli/dump.bats \
-	tests/cli/policy.bats tests/cli/trace.bats tests/cli/help.bats tests/cli/attach.bats
+	tests/cli/policy.bats tests/cli/trace.bats tests/cli/replay.bats tests/cli/help.bats tests/cli/attach.bats
 program_tests = tests/programs/bash.sh tests/programs/bc.sh \
 	tests/programs/clang.sh tests/programs/diff.sh tests/programs/g++.sh \
 	tests/programs/gawk.sh tests/programs/gcc.sh tests/programs/ghostscript.sh \

@@ -22,6 +22,7 @@
 #include "standby.h"
 #include "store.h"
 #include "sys.h"
+#include "trace-load.h"
 #include "window.h"
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -114,6 +115,7 @@ static void prepare(void)
 	em_reclaim_start_if_due();
 	em_ahead_settle();
 	em_delivery_settle();
+	em_trace_load_settle();
 	em_sys_block_signals(&old);
 	em_reclaim_lock();
 	em_standby_drain();

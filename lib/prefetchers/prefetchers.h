@@ -13,6 +13,8 @@
 extern const struct extmem_prefetcher em_prefetch_stride;
 extern const struct extmem_prefetcher em_prefetch_leap;
 extern const struct extmem_prefetcher em_prefetch_markov;
+/* Its state is given to it (sequence.h); NULL: nothing was recorded. */
+extern const struct extmem_prefetcher em_prefetch_replay;
 
 /* A course that guesses run along: every so many pages, and how far. */
 struct em_trail {

@@ -63,7 +63,7 @@ _extmem_value() {
 		;;
 	--limit | -l) _extmem_reply "$2" auto 25% 50% 256M 512M 1G 2G 4G ;;
 	--swap | -s) _extmem_files -d "$2" ;;
-	--stats | --trace) _extmem_files -f "$2" ;;
+	--stats | --trace | --record) _extmem_files -f "$2" ;;
 	--set) _extmem_reply "$2" "$(_extmem_keys)" ;;
 	--interval | -i | --count | -c | --region | -r) ;;
 	*) return 1 ;;
@@ -79,7 +79,7 @@ _extmem_run_command() {
 		case ${COMP_WORDS[i]} in
 		--) echo $((i + 1)) && return ;;
 		# With = among COMP_WORDBREAKS, "--limit=1G" is three words.
-		--policy | -p | --limit | -l | --swap | -s | --stats | --trace | --set)
+		--policy | -p | --limit | -l | --swap | -s | --stats | --trace | --record | --set)
 			[[ ${COMP_WORDS[i + 1]-} = "=" ]] && ((i++))
 			((i++))
 			[[ ${COMP_WORDS[i + 1]-} = "=" ]] && ((i += 2))

@@ -10,7 +10,7 @@ EXTMEM=${EXTMEM:-$BATS_TEST_DIRNAME/../../build/extmem}
 SOURCE=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 
 common_setup() {
-	unset EXTMEM_CONFIG EXTMEM_STATS EXTMEM_TRACE EXTMEM_LIBRARY EXTMEM_POLICY_PATH LD_PRELOAD
+	unset EXTMEM_CONFIG EXTMEM_STATS EXTMEM_TRACE EXTMEM_RECORD EXTMEM_LIBRARY EXTMEM_POLICY_PATH LD_PRELOAD
 	# Commands built with a sanitizer run with LD_PRELOAD set, too.
 	export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
 	scratch=$(mktemp -d /var/tmp/extmem-cli.XXXXXX)

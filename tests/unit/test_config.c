@@ -149,6 +149,8 @@ static void test_good_values(void)
 		{ "prefetch.readahead", "0", "0" },
 		{ "prefetch.readahead", "4K", "4K" },
 		{ "prefetch.readahead", "256K", "256K" },
+		{ "prefetch.recording", "", "" },
+		{ "prefetch.recording", "/a path = with #", "/a path = with #" },
 		{ "faults.delivery", "signal", "signal" },
 		{ "faults.delivery", "thread", "thread" },
 		{ "faults.delivery", "auto", "auto" },
@@ -280,6 +282,8 @@ static void test_bad_values(void)
 		  "'eviction.standby' is '60%': expected a percentage from 1% to 50%" },
 		{ "prefetch.readahead", "3K",
 		  "'prefetch.readahead' is '3K': expected 0 or a power of two from 4K to 256K" },
+		{ "prefetch.recording", "/a\nb",
+		  "'prefetch.recording' is '/a?b': expected a path without a newline" },
 		{ "faults.delivery", "poll",
 		  "'faults.delivery' is 'poll': expected auto, signal or thread" },
 		{ "quotas.io_bandwidth", "200M",
@@ -686,7 +690,7 @@ static void test_table(void)
 			ok(strcmp(o->key, p->key), "%s is not %s", o->key,
 			   p->key);
 	}
-	is_int(n, 40, "40 options");
+	is_int(n, 41, "41 options");
 }
 
 static char *read_manual(void)
@@ -737,7 +741,7 @@ static void check_entry(const struct em_option *o, const char *entry)
 {
 	char text[64], *choices = strdup(o->choices ? o->choices : "");
 
-	if (o->type == EM_OPT_PARAMS || o->type == EM_OPT_PLUGIN)
+	if (o->type == EM_OPT_PARAMS || o->type == EM_OPT_PLUGIN || !*o->def)
 		strcpy(text, "Default: none.\n");
 	else
 		snprintf(text, sizeof(text), "Default:\n.BR %s .\n", o->def);

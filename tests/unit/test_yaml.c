@@ -67,7 +67,7 @@ static void test_all_keys(void)
 		"  way_out: copy\n"
 		"  granule: 64K\n"
 		"  standby: 20M\n"
-		"prefetch: {algorithm: leap, readahead: 0}\n"
+		"prefetch: {algorithm: leap, readahead: 0, recording: /tmp/rec}\n"
 		"faults: {delivery: signal, syscall_net: off}\n"
 		"quotas: {io_bandwidth: 200M/s, faults: 50k/s}\n"
 		"autotune: {refault_rate: 1k/s, min: 64M}\n"
@@ -86,6 +86,7 @@ static void test_all_keys(void)
 			      "eviction.algorithm=clock\neviction.way_out=copy\n"
 			      "eviction.granule=64K\neviction.standby=20M\n"
 			      "prefetch.algorithm=leap\nprefetch.readahead=0\n"
+			      "prefetch.recording=/tmp/rec\n"
 			      "faults.delivery=signal\n"
 			      "faults.syscall_net=off\n"
 			      "quotas.io_bandwidth=200M/s\nquotas.faults=50k/s\n"
@@ -434,6 +435,7 @@ static void test_write(void)
 				   "  algorithm: stride\n"
 				   "  params: {}\n"
 				   "  readahead: 256K\n"
+				   "  recording: \"\"\n"
 				   "faults:\n"
 				   "  delivery: auto\n"
 				   "  syscall_net: auto\n"
@@ -579,7 +581,7 @@ static void test_default_policy_text(void)
 	for (const struct em_option *o = em_options; o->key; o++) {
 		snprintf(line, sizeof(line), " %s: %s\n", strrchr(o->key, '.') + 1,
 			 o->type == EM_OPT_PARAMS ? "{}" :
-			 o->type == EM_OPT_PLUGIN ? "./libmine.so" : o->def);
+			 o->type == EM_OPT_PLUGIN ? "./libmine.so" : *o->def ? o->def : "\"\"");
 		has_str(text, line, "it shows %s with its default", o->key);
 	}
 }
