@@ -214,6 +214,15 @@ static double seconds_now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+static void check_misses(uint64_t misses, const char *name)
+{
+	if (misses == CMD_SIMULATE_NOMEM)
+		cmd_die(FAILED, "no memory to simulate '%s'", name);
+	if (misses == CMD_SIMULATE_BROKEN)
+		cmd_die(FAILED, "'%s' gives a victim that is not in: expected a unit that was inserted and has not left",
+			name);
+}
+
 void cmd_simulation_run(struct cmd_simulation *t, bool verbose)
 {
 	for (size_t row = 0; row < t->rows; row++) {
@@ -223,8 +232,7 @@ void cmd_simulation_run(struct cmd_simulation *t, bool verbose)
 			const struct extmem_eviction *ops = t->algorithms[row];
 			t->misses[row][k] = ops ? cmd_simulate(ops, &t->trace, t->limits[k])
 						: cmd_simulate_optimum(&t->trace, t->limits[k]);
-			if (t->misses[row][k] == UINT64_MAX)
-				cmd_die(FAILED, "no memory to simulate '%s'", cmd_simulation_row(t, row));
+			check_misses(t->misses[row][k], cmd_simulation_row(t, row));
 		}
 		if (verbose)
 			fprintf(stderr, "%-12s %.1f million references a second\n",

@@ -25,7 +25,7 @@ static uint64_t run(struct extmem_cache *c, const struct cmd_trace *t,
 			uint32_t victim = c->ops->victim(c);
 
 			if (victim >= t->units || where[victim] != IN)
-				return UINT64_MAX;
+				return CMD_SIMULATE_BROKEN;
 			where[victim] = OUT_SEEN;
 			in--;
 		}
@@ -43,7 +43,7 @@ uint64_t cmd_simulate(const struct extmem_eviction *ops,
 	int64_t params[EXTMEM_PARAMS_MAX] = { 0 };
 	struct extmem_cache c = { .ops = ops, .params = params, .capacity = capacity };
 	uint8_t *where = calloc(t->units + 1ul, 1);
-	uint64_t misses = UINT64_MAX;
+	uint64_t misses = CMD_SIMULATE_NOMEM;
 
 	for (size_t i = 0; ops->params && ops->params[i].name; i++)
 		params[i] = ops->params[i].def;
@@ -128,7 +128,7 @@ uint64_t cmd_simulate_optimum(const struct cmd_trace *t, uint32_t capacity)
 	size_t *next = calloc(t->count + 1, sizeof(*next));
 	size_t *current = calloc(t->units + 1ul, sizeof(*current));
 	struct entry *heap = calloc(t->count + 1, sizeof(*heap));
-	uint64_t misses = UINT64_MAX;
+	uint64_t misses = CMD_SIMULATE_NOMEM;
 
 	if (next && current && heap) {
 		for (size_t i = t->count; i-- > 0;) {

@@ -14,10 +14,13 @@ struct cmd_trace {
 	uint32_t unit_bytes; /* of a page, or of what a recording has for granules */
 };
 
+/* Instead of misses: memory ran out; a victim was not in, against the contract. */
+#define CMD_SIMULATE_NOMEM UINT64_MAX
+#define CMD_SIMULATE_BROKEN (UINT64_MAX - 1)
+
 /*
  * Misses of the trace with memory for `capacity` units, 1 or more; every
- * parameter has its default. UINT64_MAX when memory ran out, or when the
- * algorithm broke its contract: a victim that is not in.
+ * parameter has its default.
  */
 uint64_t cmd_simulate(const struct extmem_eviction *ops,
 		      const struct cmd_trace *trace, uint32_t capacity);

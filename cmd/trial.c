@@ -376,6 +376,10 @@ int cmd_plugin_try(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
 	struct image *image;
 	int rc = cmd_plugin_place(prefetches, path, err, err_bytes);
 
+	if (!rc && strpbrk(path, ": \t\n$"))
+		rc = cmd_fail(EINVAL, err, err_bytes,
+			      "'%s' has a space, a colon or a $ in it, which LD_PRELOAD cannot hold: move it",
+			      path);
 	if (!rc && !is_known(path) && !(rc = try_new(path, &image, err, err_bytes)))
 		rc = keep_image(image, path, err, err_bytes);
 	return rc ? rc : require_kind(prefetches, path, err, err_bytes);

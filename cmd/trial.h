@@ -20,7 +20,10 @@
 /* Only the path: the process that it is sent to decides. */
 int cmd_plugin_place(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
 		     size_t err_bytes);
-/* Tried: its parameters are known from then on (plugin.h), its functions are not. */
+/*
+ * Fit for LD_PRELOAD, and tried: its parameters are known from then on (plugin.h),
+ * its functions are not.
+ */
 int cmd_plugin_try(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
 		   size_t err_bytes);
 /* Tried, then loaded into this process: plugin.h has what it defines. */

@@ -16,9 +16,18 @@ dist_policy_DATA = share/policies/default.yaml \
 	share/policies/s3fifo.yaml \
 	share/policies/sieve.yaml
 
-# Policies to start from; they are not found by name.
+# Policies to start from, which are not found by name, and the source of a
+# plug-in, which is built here so that it stays good.
 exampledir = $(pkgdatadir)/examples/policy
-dist_example_DATA = share/examples/policy/graph-csr.yaml
+dist_example_DATA = share/examples/policy/graph-csr.yaml share/examples/policy/slru.c
+noinst_DATA = share/examples/policy/slru.so
+CLEANFILES += share/examples/policy/slru.so
+
+share/examples/policy/slru.so: share/examples/policy/slru.c lib/extmem-policy.h
+	$(AM_V_CCLD)$(MKDIR_P) $(@D) && \
+		$(CC) -I$(srcdir)/lib $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) $(LDFLAGS) \
+		-shared -fPIC -Wl,-z,now -o $@ $(srcdir)/share/examples/policy/slru.c && \
+		chmod go-w $@
 
 # bash-completion finds a command's completion by the command's name.
 completiondir = $(bashcompletiondir)
