@@ -33,7 +33,8 @@ _extmem_keys() {
 		/^ +[a-z_]+:/ {
 			key = $1; sub(":.*", "", key)
 			print section (item >= 0 ? "[" item "]" : "") "." key "="
-		}'
+		}
+		END { print "eviction.plugin=\nprefetch.plugin=" }'
 }
 
 # _extmem_reply WORD CANDIDATE...: those that begin with it; "--name=" and
@@ -65,6 +66,7 @@ _extmem_value() {
 	--swap | -s) _extmem_files -d "$2" ;;
 	--stats | --trace | --record) _extmem_files -f "$2" ;;
 	--set) _extmem_reply "$2" "$(_extmem_keys)" ;;
+	*.plugin) _extmem_files -f "$2" ;;
 	--interval | -i | --count | -c | --region | -r) ;;
 	*) return 1 ;;
 	esac
@@ -121,7 +123,7 @@ _extmem_verb() {
 	elif [[ $verb = dump ]]; then
 		_extmem_reply "$word" "$(_extmem_pids)"
 	elif [[ $verb = policy && $COMP_CWORD = 2 ]]; then
-		_extmem_reply "$word" list show check simulate advise
+		_extmem_reply "$word" list show check apply simulate advise
 	elif [[ $verb = policy && ${COMP_WORDS[2]} != list ]]; then
 		_extmem_value --policy "$word"
 	elif [[ $verb = help ]]; then

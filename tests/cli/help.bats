@@ -164,6 +164,9 @@ manual_options() {
 	complete_words dump "" | grep -qx regions
 	complete_words run --policy lr | grep -qx lru
 	complete_words run --set evic | grep -qx eviction.algorithm=
+	touch "$scratch/mine.so"
+	complete_words run --set evic | grep -qx eviction.plugin=
+	complete_words run --set eviction.plugin = "$scratch/mi" | grep -qx "$scratch/mine.so"
 	complete_words run --set = tiers | grep -qx 'tiers\[0\].path='
 	! complete_words run --policy "" | grep -qx NAME
 	fake good
