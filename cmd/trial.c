@@ -234,12 +234,13 @@ static _Noreturn void be_trial(struct trial *t, const char *path)
 	for (int fd = 0; fd < 3; fd++)
 		dup2(null, fd);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	alarm(2 * PATIENCE_S); /* should nobody wait for it */
 	try_all(t, path);
 	t->done = true;
 	_exit(0);
 }
 
-/* Whether it ended in time; else it is ended. */
+/* Whether it ended in time; else it is ended. Without pidfds the alarm does that. */
 static bool await(pid_t pid, int *status)
 {
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -259,7 +260,7 @@ static bool await(pid_t pid, int *status)
 
 static int judge(const struct trial *t, bool ended, int status, char *err, size_t err_bytes)
 {
-	if (!ended)
+	if (!ended || (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM))
 		return cmd_fail(ETIMEDOUT, err, err_bytes, "it hangs in %s: no end after %d s",
 				t->doing, PATIENCE_S);
 	if (WIFSIGNALED(status))

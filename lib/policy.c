@@ -71,6 +71,17 @@ static struct em_lock policy_lock = EM_LOCK_INIT(EM_LOCK_POLICY);
 
 /* ---- making and ending generations ------------------------------------ */
 
+/* An algorithm may do without either. */
+static size_t units_bytes(const struct extmem_cache *c)
+{
+	return em_max(policy.units * c->ops->unit_bytes, 1);
+}
+
+static size_t state_bytes(const struct extmem_cache *c)
+{
+	return em_max(c->ops->state_bytes, 1);
+}
+
 static int make_group(struct group *g, const char *algorithm, const struct em_params *params)
 {
 	memset(g, 0, sizeof(*g));
@@ -82,8 +93,8 @@ static int make_group(struct group *g, const char *algorithm, const struct em_pa
 	em_params_fill(params, g->cache.ops->params, g->params);
 	g->cache.params = g->params;
 	g->cache.capacity = 1;
-	g->cache.units = em_sys_alloc(policy.units * g->cache.ops->unit_bytes);
-	g->cache.state = em_sys_alloc(g->cache.ops->state_bytes);
+	g->cache.units = em_sys_alloc(units_bytes(&g->cache));
+	g->cache.state = em_sys_alloc(state_bytes(&g->cache));
 	if (!g->cache.units || !g->cache.state)
 		return -ENOMEM;
 	if (g->cache.ops->init)
@@ -96,9 +107,9 @@ static void end_generation(struct generation *gen)
 	for (unsigned int i = 0; i < gen->count; i++) {
 		struct extmem_cache *c = &gen->groups[i].cache;
 		if (c->units)
-			em_sys_dealloc(c->units, policy.units * c->ops->unit_bytes);
+			em_sys_dealloc(c->units, units_bytes(c));
 		if (c->state)
-			em_sys_dealloc(c->state, c->ops->state_bytes);
+			em_sys_dealloc(c->state, state_bytes(c));
 	}
 	gen->count = 0;
 }

@@ -303,6 +303,31 @@ build_example() {
 	[ "$resident" -le $((24 << 20)) ]
 }
 
+@test "a plug-in may do without memory for units, or beside them" {
+	need_paging
+	plugin p '
+		static uint32_t ring[1 << 16], head, tail;
+		static void push(struct extmem_cache *c, uint32_t unit, enum extmem_event why)
+		{
+			ring[head++ % (1 << 16)] = unit;
+		}
+		static uint32_t pop(struct extmem_cache *c)
+		{
+			return head == tail ? EXTMEM_UNIT_NONE : ring[tail++ % (1 << 16)];
+		}
+		static void begin(struct extmem_cache *c) { head = tail = 0; }
+		#define INIT begin
+		#define INSERT push, .unit_bytes = 0, .state_bytes = 0
+		#define VICTIM pop'
+	extmem policy simulate --policies fifo,./p.so --json
+	expect_status 0
+	python3 -c 'import json, sys
+a = json.load(sys.stdin)["algorithms"]
+assert a[0]["misses"] == a[1]["misses"], a' <<<"$output"
+	work --set eviction.plugin=./p.so
+	[ "$stderr" = "" ]
+}
+
 @test "guesses out of range are not read" {
 	need_paging
 	plugin p '
