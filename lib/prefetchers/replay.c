@@ -4,9 +4,10 @@
  *
  * Like markov with a memory that is whole from the beginning, and that knows
  * the second and third time from the first: the thread has a place in the
- * sequence. What it does not touch this time is passed over; a page that is
- * not near is looked up, and the place found anew; one that is nowhere in the
- * sequence says nothing, and nothing is guessed.
+ * sequence. What it does not touch this time is passed over. A page that is not
+ * near may be one that was in memory then, and the thread goes on where it was; or
+ * it goes another way: so its place is only left when the next page, too, is at
+ * the place that was looked up for this one.
  */
 #include "prefetchers.h"
 #include "sequence.h"
@@ -20,6 +21,7 @@ struct replay_thread {
 	uint32_t at;    /* place of the last fault that was found; 0: none */
 	uint32_t next;  /* the first place not asked for yet */
 	uint32_t ahead; /* how many pages beyond `at` have been asked for */
+	uint32_t other; /* where it may be instead; 0: nowhere */
 };
 
 _Static_assert(sizeof(struct replay_thread) <= EXTMEM_GUESS_THREAD_BYTES, "fits a thread's record");
@@ -131,15 +133,15 @@ static uint32_t after(const struct em_sequence *s, uint32_t place)
 	return place < s->count ? place : 0;
 }
 
-/* How many places ahead of the thread's own the page is; 0: it is not near. */
-static uint32_t look_ahead(const struct em_sequence *s, struct replay_thread *t, uint32_t page)
+/* How many places ahead of this one the page is, to which it goes; 0: it is not near. */
+static uint32_t look_ahead(const struct em_sequence *s, uint32_t *at, uint32_t page)
 {
-	uint32_t place = t->at;
+	uint32_t place = *at;
 
 	for (uint32_t n = 1; place && n <= NEAR; n++) {
 		place = after(s, place);
 		if (place && s->pages[place] == page) {
-			t->at = place;
+			*at = place;
 			return n;
 		}
 	}
@@ -147,8 +149,8 @@ static uint32_t look_ahead(const struct em_sequence *s, struct replay_thread *t,
 }
 
 /*
- * The first place with this page beyond the thread's own, if it is soon found,
- * or else the one after that where the page was last met.
+ * The first place with this page beyond that one, if it is soon found, or else
+ * the one after that where the page was last met.
  */
 static uint32_t look_up(const struct em_sequence *s, uint32_t at, uint32_t page)
 {
@@ -165,22 +167,40 @@ static uint32_t look_up(const struct em_sequence *s, uint32_t at, uint32_t page)
 	return place;
 }
 
-/* Whether the thread has a place now. */
+static void go_to(const struct em_sequence *s, struct replay_thread *t, uint32_t place)
+{
+	t->at = place;
+	t->next = after(s, place);
+	t->ahead = 0;
+}
+
+/* The page is not where it should be: where may the thread be? True: it is there. */
+static bool look_elsewhere(const struct em_sequence *s, struct replay_thread *t, uint32_t page)
+{
+	if (!look_ahead(s, &t->other, page)) {
+		/* It may have gone too far for a page that was near by chance. */
+		t->other = look_up(s, t->at > NEAR ? t->at - NEAR : 0, page);
+		if (!t->other || (t->at && after(s, t->at)))
+			return false; /* it has a place to lose */
+	}
+	go_to(s, t, t->other);
+	return true;
+}
+
+/* Whether the thread is in the sequence, and so where. */
 static bool find(const struct em_sequence *s, struct replay_thread *t, uint32_t page)
 {
-	uint32_t steps = look_ahead(s, t, page), place;
+	uint32_t place = t->at, steps = look_ahead(s, &place, page);
 
-	if (steps && steps <= t->ahead) {
-		t->ahead -= steps;
-		return true;
-	}
-	if (!steps) {
-		if (!(place = look_up(s, t->at, page)))
-			return false;
+	if (!steps)
+		return look_elsewhere(s, t, page);
+	t->other = 0;
+	if (steps > t->ahead) {
+		go_to(s, t, place);
+	} else {
 		t->at = place;
+		t->ahead -= steps;
 	}
-	t->next = after(s, t->at);
-	t->ahead = 0;
 	return true;
 }
 
