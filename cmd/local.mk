@@ -24,7 +24,7 @@ extmem_LDFLAGS = $(cmd_ldflags)
 extmem_LDADD = $(cmd_ldadd)
 
 cmd_extmem_run_SOURCES = cmd/run.c cmd/machine.c cmd/machine.h cmd/program.c \
-	cmd/program.h cmd/trial.c cmd/trial.h $(cmd_recording) $(cmd_common)
+	cmd/program.h cmd/judge.c cmd/judge.h cmd/trial.c cmd/trial.h $(cmd_recording) $(cmd_common)
 cmd_extmem_run_CPPFLAGS = $(cmd_cppflags)
 cmd_extmem_run_CFLAGS = $(cmd_cflags)
 cmd_extmem_run_LDFLAGS = $(cmd_ldflags)
@@ -38,7 +38,7 @@ cmd_extmem_stat_LDADD = $(cmd_ldadd)
 
 cmd_recording = cmd/recording.c cmd/recording.h lib/trace-read.c lib/trace-read.h lib/trace-format.h
 cmd_extmem_policy_SOURCES = cmd/policy.c cmd/policy_live.c cmd/policy_live.h \
-	cmd/machine.c cmd/machine.h lib/control.h cmd/trial.c cmd/trial.h cmd/policy_simulate.c \
+	cmd/machine.c cmd/machine.h lib/control.h cmd/judge.c cmd/judge.h cmd/trial.c cmd/trial.h cmd/policy_simulate.c \
 	cmd/policy_simulate.h cmd/policy_chart.c cmd/policy_advise.c cmd/simulate.c cmd/simulate.h cmd/trace.c cmd/trace.h \
 	$(cmd_recording) \
 	$(cmd_common)

@@ -4,9 +4,9 @@
  * defaults filled in, and whether a file is one.
  */
 #include "common.h"
+#include "judge.h"
 #include "policy_live.h"
 #include "policy_simulate.h"
-#include "trial.h"
 #include "yaml.h"
 
 #include <argp.h>

@@ -2,9 +2,9 @@
 #include "policy_live.h"
 #include "common.h"
 #include "control.h"
+#include "judge.h"
 #include "machine.h"
 #include "recording.h"
-#include "trial.h"
 #include "yaml.h"
 
 #include <errno.h>

@@ -4,8 +4,8 @@
  * trace and several amounts of memory, beside the optimum.
  */
 #include "common.h"
+#include "judge.h"
 #include "policy_simulate.h"
-#include "trial.h"
 #include "policies/policies.h"
 #include "trace.h"
 #include "util.h"

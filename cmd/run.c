@@ -4,10 +4,10 @@
  * library through the environment, and becomes the command.
  */
 #include "common.h"
+#include "judge.h"
 #include "machine.h"
 #include "program.h"
 #include "recording.h"
-#include "trial.h"
 
 #include <argp.h>
 #include <errno.h>

@@ -2,107 +2,31 @@
 #include "trial.h"
 
 #include "common.h"
-#include "plugin.h"
+#include "config.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <link.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define PATIENCE_S 5
-/* The trial: so many references to so many units, of which so many fit. */
+/* So many references to so many units, of which so many fit. */
 #define REFERENCES 4096u
 #define UNITS 64u
 #define CAPACITY 16u
-#define NAME_BYTES 24
 
-/* ---- whose it is ------------------------------------------------------ */
+/* ---- what is tried ----------------------------------------------------- */
 
-/* Nobody but the user and root may change it: 0, or -EPERM and how to make it so. */
-static int check_owner(const char *path, const char *what, char *err, size_t err_bytes)
-{
-	struct stat st;
-
-	if (stat(path, &st))
-		return cmd_fail(errno, err, err_bytes, "cannot look at %s'%s': %s", what, path,
-				strerror(errno));
-	if (st.st_uid && st.st_uid != geteuid())
-		return cmd_fail(EPERM, err, err_bytes,
-				"%s'%s' belongs to another user (uid %u): expected a plug-in of your own or of root",
-				what, path, (unsigned int)st.st_uid);
-	/* In a folder with the sticky bit others cannot touch what is not theirs. */
-	if (st.st_mode & (S_IWGRP | S_IWOTH) && !(S_ISDIR(st.st_mode) && st.st_mode & S_ISVTX))
-		return cmd_fail(EPERM, err, err_bytes,
-				"%s'%s' is writable by others, who could put other code there: 'chmod go-w %s' first",
-				what, path, path);
-	return 0;
-}
-
-/* The file, and the folders that lead to it. */
-static int check_owners(const char *path, char *err, size_t err_bytes)
-{
-	char folder[EM_CONFIG_PATH_MAX];
-	struct stat st;
-	char *slash;
-	int rc;
-
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		return cmd_fail(EINVAL, err, err_bytes, "it is no file: expected a shared object");
-	snprintf(folder, sizeof(folder), "%s", path);
-	rc = check_owner(path, "", err, err_bytes);
-	while (!rc && (slash = strrchr(folder, '/')) && slash != folder) {
-		*slash = '\0';
-		rc = check_owner(folder, "its folder ", err, err_bytes);
-	}
-	return rc;
-}
-
-int cmd_plugin_place(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
-		     size_t err_bytes)
-{
-	char *real = realpath(path, NULL);
-	int rc = 0;
-
-	(void)prefetches;
-	if (!real)
-		return cmd_fail(errno, err, err_bytes, "cannot open it: %s", strerror(errno));
-	if (strlen(real) >= EM_CONFIG_PATH_MAX)
-		rc = cmd_fail(ENAMETOOLONG, err, err_bytes,
-			      "its whole path is '%s': expected one shorter than %d bytes",
-			      real, EM_CONFIG_PATH_MAX);
-	else
-		snprintf(path, EM_CONFIG_PATH_MAX, "%s", real);
-	free(real);
-	return rc;
-}
-
-/* ---- the trial, in a process of its own ------------------------------- */
-
-struct param {
-	char name[NAME_BYTES];
-	int64_t def, min, max;
-};
-
-/* Shared with the process that tries: what it is at, and what it found. */
-struct trial {
-	const char *volatile doing;
-	char wrong[512];
-	bool done, evicts, prefetches;
-	struct param eviction[EXTMEM_PARAMS_MAX + 1], prefetcher[EXTMEM_PARAMS_MAX + 1];
-};
-
-static void copy_params(struct param *to, const struct extmem_param *from)
+static void copy_params(struct cmd_trial_param *to, const struct extmem_param *from)
 {
 	for (size_t i = 0; from && from[i].name; i++) {
 		snprintf(to[i].name, sizeof(to[i].name), "%s", from[i].name);
@@ -112,7 +36,7 @@ static void copy_params(struct param *to, const struct extmem_param *from)
 	}
 }
 
-static void miss(struct trial *t, struct extmem_cache *c, uint32_t unit, bool *in,
+static void miss(struct cmd_trial *t, struct extmem_cache *c, uint32_t unit, bool *in,
 		 uint32_t *count)
 {
 	if (*count == CAPACITY) {
@@ -130,13 +54,13 @@ static void miss(struct trial *t, struct extmem_cache *c, uint32_t unit, bool *i
 		--*count;
 	}
 	t->doing = "insert()";
-	c->ops->insert(c, unit, unit % 2 ? EXTMEM_FIRST : EXTMEM_MAJOR);
+	c->ops->insert(c, unit, (enum extmem_event)(unit % (EXTMEM_KEPT + 1)));
 	in[unit] = true;
 	++*count;
 }
 
 /* Hits and misses mixed; and what else there may be. */
-static void refer(struct trial *t, struct extmem_cache *c)
+static void refer(struct cmd_trial *t, struct extmem_cache *c)
 {
 	bool in[UNITS] = { false };
 	uint32_t count = 0;
@@ -161,7 +85,7 @@ static void refer(struct trial *t, struct extmem_cache *c)
 	}
 }
 
-static void try_eviction(struct trial *t, const struct extmem_eviction *e)
+static void try_eviction(struct cmd_trial *t, const struct extmem_eviction *e)
 {
 	int64_t params[EXTMEM_PARAMS_MAX];
 	struct extmem_cache c = { .ops = e, .params = params, .capacity = CAPACITY };
@@ -178,7 +102,7 @@ static void try_eviction(struct trial *t, const struct extmem_eviction *e)
 	free(c.state);
 }
 
-static void try_prefetcher(struct trial *t, const struct extmem_prefetcher *p)
+static void try_prefetcher(struct cmd_trial *t, const struct extmem_prefetcher *p)
 {
 	_Alignas(16) unsigned char thread[EXTMEM_GUESS_THREAD_BYTES] = { 0 };
 	struct extmem_guess out[EXTMEM_GUESSES_MAX];
@@ -199,7 +123,64 @@ static void try_prefetcher(struct trial *t, const struct extmem_prefetcher *p)
 	free(at_work.state);
 }
 
-static void try_all(struct trial *t, const char *path)
+/* What may be called in a fault handler, or is the compiler's doing. */
+static bool is_harmless(const char *name)
+{
+	static const char *const names[] = {
+		"memcpy", "memmove", "memset", "memcmp", "__memcpy_chk", "__memmove_chk",
+		"__memset_chk", "__stack_chk_fail", "__assert_fail", "abort",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+/* Adds the symbols of others that relocations name; weak ones need not be there. */
+static void list_strangers(struct cmd_trial *t, const ElfW(Rela) *rela, size_t bytes,
+			   const ElfW(Sym) *symbols, const char *names)
+{
+	for (size_t i = 0; i < bytes / sizeof(*rela); i++) {
+		const ElfW(Sym) *s = &symbols[ELF64_R_SYM(rela[i].r_info)];
+		const char *name = names + s->st_name;
+		size_t used = strlen(t->strangers);
+
+		if (s->st_shndx == SHN_UNDEF && ELF64_ST_BIND(s->st_info) == STB_GLOBAL &&
+		    !is_harmless(name))
+			snprintf(t->strangers + used, sizeof(t->strangers) - used, "%s'%s'",
+				 used ? ", " : "", name);
+	}
+}
+
+static void find_strangers(struct cmd_trial *t, void *object)
+{
+	const ElfW(Rela) *rela = NULL, *plt = NULL;
+	size_t rela_bytes = 0, plt_bytes = 0;
+	const ElfW(Sym) *symbols = NULL;
+	const char *names = NULL;
+	struct link_map *map;
+
+	if (dlinfo(object, RTLD_DI_LINKMAP, &map))
+		return;
+	for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {
+		switch (d->d_tag) {
+		case DT_SYMTAB: symbols = (const void *)d->d_un.d_ptr; break;
+		case DT_STRTAB: names = (const void *)d->d_un.d_ptr; break;
+		case DT_RELA: rela = (const void *)d->d_un.d_ptr; break;
+		case DT_RELASZ: rela_bytes = d->d_un.d_val; break;
+		case DT_JMPREL: plt = (const void *)d->d_un.d_ptr; break;
+		case DT_PLTRELSZ: plt_bytes = d->d_un.d_val; break;
+		default: break;
+		}
+	}
+	if (rela)
+		list_strangers(t, rela, rela_bytes, symbols, names);
+	if (plt)
+		list_strangers(t, plt, plt_bytes, symbols, names);
+}
+
+static void try_all(struct cmd_trial *t, const char *path)
 {
 	const struct extmem_prefetcher *p;
 	const struct extmem_eviction *e;
@@ -213,9 +194,10 @@ static void try_all(struct trial *t, const char *path)
 	}
 	e = dlsym(object, EM_PLUGIN_EVICTION);
 	p = dlsym(object, EM_PLUGIN_PREFETCHER);
-	t->doing = "what it defines";
+	t->doing = "a look at its table";
 	if (em_plugin_add(path, e, p, t->wrong, sizeof(t->wrong)))
 		return;
+	find_strangers(t, object);
 	t->evicts = e;
 	t->prefetches = p;
 	copy_params(t->eviction, e ? e->params : NULL);
@@ -226,8 +208,10 @@ static void try_all(struct trial *t, const char *path)
 		try_prefetcher(t, p);
 }
 
+/* ---- in a process of its own -------------------------------------------- */
+
 /* What it prints is not the command's, and it leaves no core. */
-static _Noreturn void be_trial(struct trial *t, const char *path)
+static _Noreturn void be_trial(struct cmd_trial *t, const char *path)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -258,7 +242,7 @@ static bool await(pid_t pid, int *status)
 	return ended;
 }
 
-static int judge(const struct trial *t, bool ended, int status, char *err, size_t err_bytes)
+static int judge(const struct cmd_trial *t, bool ended, int status, char *err, size_t err_bytes)
 {
 	if (!ended || (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM))
 		return cmd_fail(ETIMEDOUT, err, err_bytes, "it hangs in %s: no end after %d s",
@@ -271,11 +255,12 @@ static int judge(const struct trial *t, bool ended, int status, char *err, size_
 	return *t->wrong ? cmd_fail(EINVAL, err, err_bytes, "%s", t->wrong) : 0;
 }
 
-static int hold_trial(struct trial *t, const char *path, char *err, size_t err_bytes)
+int cmd_trial_hold(struct cmd_trial *t, const char *path, char *err, size_t err_bytes)
 {
 	int status = 0;
 	pid_t pid;
 
+	t->doing = "a constructor";
 	fflush(NULL);
 	pid = fork();
 	if (pid < 0)
@@ -284,125 +269,4 @@ static int hold_trial(struct trial *t, const char *path, char *err, size_t err_b
 		be_trial(t, path);
 	bool ended = await(pid, &status);
 	return judge(t, ended, status, err, err_bytes);
-}
-
-/* ---- what is taken ----------------------------------------------------- */
-
-static void no_insert(struct extmem_cache *c, uint32_t unit, enum extmem_event why)
-{
-	(void)c, (void)unit, (void)why;
-}
-
-static uint32_t no_victim(struct extmem_cache *c)
-{
-	(void)c;
-	return EXTMEM_UNIT_NONE;
-}
-
-static size_t no_guess(struct extmem_prefetch *p, void *thread, uint64_t page, uint32_t depth,
-		       struct extmem_guess *out)
-{
-	(void)p, (void)thread, (void)page, (void)depth, (void)out;
-	return 0;
-}
-
-/* What a policy is checked by: names and parameters, without the code. */
-struct image {
-	struct trial trial;
-	struct extmem_param params[2][EXTMEM_PARAMS_MAX + 1];
-	struct extmem_eviction eviction;
-	struct extmem_prefetcher prefetcher;
-};
-
-static void make_params(struct extmem_param *to, const struct param *from)
-{
-	for (size_t i = 0; i < EXTMEM_PARAMS_MAX && from[i].name[0]; i++)
-		to[i] = (struct extmem_param){ from[i].name, from[i].def, from[i].min,
-					       from[i].max, "", "" };
-}
-
-static int keep_image(struct image *m, const char *path, char *err, size_t err_bytes)
-{
-	char *kept = strdup(path);
-
-	if (!kept)
-		return cmd_fail(ENOMEM, err, err_bytes, "out of memory");
-	make_params(m->params[0], m->trial.eviction);
-	make_params(m->params[1], m->trial.prefetcher);
-	m->eviction = (struct extmem_eviction){ .version = EXTMEM_EVICTION_VERSION,
-		.name = "plug-in", .params = m->params[0], .insert = no_insert,
-		.victim = no_victim };
-	m->prefetcher = (struct extmem_prefetcher){ .version = EXTMEM_PREFETCHER_VERSION,
-		.name = "plug-in", .params = m->params[1], .guess = no_guess };
-	return em_plugin_add(kept, m->trial.evicts ? &m->eviction : NULL,
-			     m->trial.prefetches ? &m->prefetcher : NULL, err, err_bytes);
-}
-
-static bool is_known(const char *path)
-{
-	return em_plugin_eviction(path) || em_plugin_prefetcher(path);
-}
-
-static int require_kind(bool prefetches, const char *path, char *err, size_t err_bytes)
-{
-	if (prefetches ? !!em_plugin_prefetcher(path) : !!em_plugin_eviction(path))
-		return 0;
-	return cmd_fail(EINVAL, err, err_bytes, "it does not define %s, but %s",
-			prefetches ? EM_PLUGIN_PREFETCHER : EM_PLUGIN_EVICTION,
-			prefetches ? EM_PLUGIN_EVICTION : EM_PLUGIN_PREFETCHER);
-}
-
-/* image is NULL on failure, and stays with the process else: unmapped by nobody. */
-static int try_new(const char *path, struct image **image, char *err, size_t err_bytes)
-{
-	struct image *m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int rc;
-
-	if (m == MAP_FAILED)
-		return cmd_fail(ENOMEM, err, err_bytes, "out of memory");
-	m->trial.doing = "a constructor";
-	rc = check_owners(path, err, err_bytes);
-	if (!rc)
-		rc = hold_trial(&m->trial, path, err, err_bytes);
-	if (rc)
-		munmap(m, sizeof(*m));
-	*image = rc ? NULL : m;
-	return rc;
-}
-
-int cmd_plugin_try(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
-		   size_t err_bytes)
-{
-	struct image *image;
-	int rc = cmd_plugin_place(prefetches, path, err, err_bytes);
-
-	if (!rc && strpbrk(path, ": \t\n$"))
-		rc = cmd_fail(EINVAL, err, err_bytes,
-			      "'%s' has a space, a colon or a $ in it, which LD_PRELOAD cannot hold: move it",
-			      path);
-	if (!rc && !is_known(path) && !(rc = try_new(path, &image, err, err_bytes)))
-		rc = keep_image(image, path, err, err_bytes);
-	return rc ? rc : require_kind(prefetches, path, err, err_bytes);
-}
-
-int cmd_plugin_load(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
-		    size_t err_bytes)
-{
-	int rc = cmd_plugin_place(prefetches, path, err, err_bytes);
-	struct image *image;
-	char *kept = NULL;
-	void *object = NULL;
-
-	if (!rc && !is_known(path) && !(rc = try_new(path, &image, err, err_bytes))) {
-		munmap(image, sizeof(*image));
-		object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-		kept = strdup(path);
-		if (!object || !kept)
-			return cmd_fail(EINVAL, err, err_bytes, "it cannot be loaded: %s",
-					object ? strerror(ENOMEM) : dlerror());
-		rc = em_plugin_add(kept, dlsym(object, EM_PLUGIN_EVICTION),
-				   dlsym(object, EM_PLUGIN_PREFETCHER), err, err_bytes);
-	}
-	return rc ? rc : require_kind(prefetches, path, err, err_bytes);
 }

@@ -1,33 +1,35 @@
 /* SPDX-License-Identifier: MIT
  *
- * trial: what the commands do about a plug-in that a policy names, before it is
- * taken.
- *
- * It is code that will run in the user's programs, so it must be the user's
- * own: owned by them or root, and nobody else can change it or put another in
- * its place. Then it is tried in a process apart, so that one that crashes or
- * hangs there takes nothing with it, and what was wrong can be said.
+ * trial: a plug-in loaded and called in a process apart, so that one that
+ * crashes, hangs or breaks its contract there takes nothing with it, and what
+ * was wrong can be said.
  */
 #ifndef CMD_TRIAL_H
 #define CMD_TRIAL_H
 
-#include "config.h"
+#include "plugin.h"
+#include <stdbool.h>
+
+struct cmd_trial_param {
+	char name[24];
+	int64_t def, min, max;
+};
+
+/* Shared with the process that tries: what it is at, and what it found. */
+struct cmd_trial {
+	const char *volatile doing;
+	char wrong[512];
+	char strangers[128]; /* what it uses of others, and better did not */
+	bool done, evicts, prefetches;
+	/* Each ends with an empty name. */
+	struct cmd_trial_param eviction[EXTMEM_PARAMS_MAX + 1];
+	struct cmd_trial_param prefetcher[EXTMEM_PARAMS_MAX + 1];
+};
 
 /*
- * Each is an em_plugin_judge, for em_config_judge_plugins(): it makes the path
- * absolute, without links, and has a complete reason when it refuses.
+ * Tries the plug-in at an absolute path; t is in shared memory, and zero. 0, or
+ * -errno and why not. It takes a few seconds at most.
  */
-/* Only the path: the process that it is sent to decides. */
-int cmd_plugin_place(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
-		     size_t err_bytes);
-/*
- * Fit for LD_PRELOAD, and tried: its parameters are known from then on (plugin.h),
- * its functions are not.
- */
-int cmd_plugin_try(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
-		   size_t err_bytes);
-/* Tried, then loaded into this process: plugin.h has what it defines. */
-int cmd_plugin_load(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
-		    size_t err_bytes);
+int cmd_trial_hold(struct cmd_trial *t, const char *path, char *err, size_t err_bytes);
 
 #endif

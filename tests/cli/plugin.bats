@@ -450,6 +450,17 @@ assert a[0]["misses"] == a[1]["misses"], a' <<<"$output"
 	expect_status 0
 }
 
+@test "what must not be called in a fault handler is warned of" {
+	plugin p 'static uint32_t chatty(struct extmem_cache *c)
+		{ static void *volatile p; p = malloc(8); free(p); return fifo_victim(c); }
+		#define VICTIM chatty'
+	extmem policy simulate --policies ./p.so --references 1000
+	expect_status 0
+	expect_line "warning: the plug-in '$scratch/p.so' uses "
+	[[ $stderr == *"'malloc'"* ]]
+	expect_line ": nothing but memcpy and the like may be called in a fault handler"
+}
+
 @test "check, show and run name file, line and column" {
 	plugin p '#define VERSION 7'
 	printf 'limits: {memory: 64M}\neviction:\n  plugin: p.so\n' >p.yaml

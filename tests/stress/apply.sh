@@ -3,7 +3,7 @@
 #
 # stress/apply.sh [--long] [--seconds S] [--seed N] [--threads N]: the policy of
 # a process under verified load is changed every 100 ms, by files good and bad:
-# algorithms, rules, limits up and down, prefetchers, tuning. No byte may be lost,
+# algorithms, a plug-in, rules, limits up and down, prefetchers, tuning. No byte may be lost,
 # a bad file must change nothing. How long an answer and a fault took at most are
 # shown for the reader to judge; --calm changes nothing, for comparison. TAP.
 # A few seconds; --long, or EM_TEST_LONG in the environment, takes a minute.
@@ -43,17 +43,25 @@ one_of() {
 	echo "${words[RANDOM % $#]}"
 }
 
-algorithm() {
-	one_of fifo clock lru 2q car s3fifo sieve clock2q+ lirs mru random hyperbolic
+# What the process starts with, and has from then on; a copy of it was not loaded.
+plugin=$scratch/slru.so
+cp "$builddir/share/examples/policy/slru.so" "$plugin"
+cp "$plugin" "$scratch/other.so"
+
+eviction() {
+	case $((RANDOM % 8)) in
+	0) echo "plugin: $plugin" ;;
+	*) echo "algorithm: $(one_of fifo clock lru 2q car s3fifo sieve clock2q+ lirs mru random hyperbolic)" ;;
+	esac
 }
 
 good_file() {
 	echo "limits: {memory: $(one_of 32M 40M 48M 64M 96M)}"
-	echo "eviction: {algorithm: $(algorithm), params: {}}"
+	echo "eviction: {$(eviction), params: {}}"
 	echo "prefetch: {algorithm: $(one_of none readahead stride leap markov)}"
 	case $((RANDOM % 5)) in
 	0) echo "regions: []" ;;
-	1) echo "regions: [{match: {size: '>=1M'}, eviction: {algorithm: $(algorithm)}, priority: $((RANDOM % 21 - 10))}]" ;;
+	1) echo "regions: [{match: {size: '>=1M'}, eviction: {$(eviction)}, priority: $((RANDOM % 21 - 10))}]" ;;
 	2) echo "regions: [{match: {source: heap}, pin: true}, {max: $(one_of 8M 16M 25%), min: 4M}]" ;;
 	3) echo "watermarks: {low: $(one_of 1% 2% 4%), high: $(one_of 6% 10%)}" ;;
 	4) echo "autotune: {refault_rate: $(one_of none 100/s 5k/s), min: $(one_of 10% 50%)}" ;;
@@ -62,6 +70,7 @@ good_file() {
 
 bad_file() {
 	one_of "limits: {memory: 1K}" "eviction: {algorithm: best}" "eviction: {params: {no: 1}}" \
+		"eviction: {plugin: $scratch/other.so}" "eviction: {plugin: $plugin, params: {protect: 96}}" \
 		"manage: {heap: false}" "tiers: [{path: /tmp}]" "regions: [{min: 80%}]" \
 		"regions: [{match: {size: big}}]" "watermarks: {low: 50%, high: 1%}" "{" "faults: {delivery: thread}"
 }
@@ -71,7 +80,8 @@ now_ms() {
 	echo $((now / 1000))
 }
 
-"$extmem" run --limit 64M --swap "$swap" --stats "$scratch/stats.json" -- "$verify" --mb 256 --threads "$threads" \
+"$extmem" run --limit 64M --swap "$swap" --stats "$scratch/stats.json" \
+	--set eviction.plugin="$plugin" -- "$verify" --mb 256 --threads "$threads" \
 	--seconds $((seconds + 2)) --seed "$seed" --mode mixed >"$scratch/log" 2>&1 &
 pid=$!
 children+=("$pid")
