@@ -14,8 +14,10 @@
 
 /* So far ahead of its place is a page looked for before it is looked up. */
 #define NEAR 64u
-/* So many places with the same page are looked at, and entries with its hash. */
+/* So many entries of the index are looked at for a page, */
 #define TRIES 32u
+/* and so many places that have it: each is another miss of the processor's cache. */
+#define PLACES 8u
 
 struct replay_thread {
 	uint32_t at;    /* place of the last fault that was found; 0: none */
@@ -150,7 +152,8 @@ static uint32_t look_ahead(const struct em_sequence *s, uint32_t *at, uint32_t p
 
 /*
  * The first place with this page beyond that one, if it is soon found, or else
- * the one after that where the page was last met.
+ * the one after that where the page was last looked for. It goes on from there
+ * the next time.
  */
 static uint32_t look_up(const struct em_sequence *s, uint32_t at, uint32_t page)
 {
@@ -160,11 +163,10 @@ static uint32_t look_up(const struct em_sequence *s, uint32_t at, uint32_t page)
 	if (!e || !(place = atomic_load_explicit(e, memory_order_relaxed)))
 		return 0;
 	first = place = s->same[place];
-	for (uint32_t i = 1; i < TRIES && place <= at; i++)
+	for (uint32_t i = 1; i < PLACES && place <= at; i++)
 		place = s->same[place];
-	place = place > at ? place : first;
 	atomic_store_explicit(e, place, memory_order_relaxed);
-	return place;
+	return place > at ? place : first;
 }
 
 static void go_to(const struct em_sequence *s, struct replay_thread *t, uint32_t place)
