@@ -40,6 +40,8 @@ pagerank-2     |iterations/s|native kernel-0 kernel-3 extmem|kernel:2
 cyclic-read    |pages/s|native extmem-lru extmem|extmem-lru:2
 hotscan-read   |pages/s|native extmem-lru extmem|extmem-lru:1.3
 pagerank-csr   |iterations/s|native extmem-lru extmem|extmem-lru:1.3
+replay-chase   |pages/s|native extmem-lru extmem|extmem-lru:1.5
+replay-random  |pages/s|native extmem-lru extmem|extmem-lru:1.5
 sort           |s|native kernel-0 kernel-3 extmem|kernel:1
 redis          |requests/s|native kernel-0 kernel-3 extmem|kernel:1
 sqlite3        |s|native kernel-0 kernel-3 extmem|kernel:1
@@ -443,6 +445,7 @@ workload_prepare() {
 	case $1 in
 	cyclic-read) policy_touches seq mru ;;
 	hotscan-read) policy_touches hotscan s3fifo ;;
+	replay-*) replay_touches "${1#replay-}" ;;
 	pagerank-csr)
 		pagerank_prepare
 		extmem_settings=(--policy "$srcdir/share/examples/policy/graph-csr.yaml")
@@ -468,6 +471,17 @@ policy_touches() {
 	limit_mb=$((mb / 2))
 	extmem_settings=(--set eviction.algorithm="$2")
 	touch_options=(--mb "$mb" --pattern "$1" --op read --threads 1 --seconds "$seconds")
+}
+
+# replay_touches PATTERN: one that is recorded first, for longer, since it is to go faster.
+replay_touches() {
+	touch_options=(--mb "$mb" --pattern "$1" --op read --threads 1)
+	"$extmem" run --limit "${limit_mb}M" --swap "$swap" --record "$scratch/recording" -- \
+		"$touch" "${touch_options[@]}" --seconds "$(awk -v s="$seconds" 'BEGIN { print 4 * s }')" \
+		>/dev/null 2>"$scratch/err" </dev/null || failed "recording" || return
+	touch_options+=(--seconds "$seconds")
+	extmem_settings=(--set prefetch.algorithm=replay
+		--set prefetch.recording="$scratch/recording")
 }
 
 # A third of the limit of fault-* is buffers, as in the floor: 40 MB, touched from

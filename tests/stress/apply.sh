@@ -3,7 +3,7 @@
 #
 # stress/apply.sh [--long] [--seconds S] [--seed N] [--threads N]: the policy of
 # a process under verified load is changed every 100 ms, by files good and bad:
-# algorithms, a plug-in, rules, limits up and down, prefetchers, tuning. No byte may be lost,
+# algorithms, a plug-in, rules, limits up and down, prefetchers, what is replayed, tuning. No byte may be lost,
 # a bad file must change nothing. How long an answer and a fault took at most are
 # shown for the reader to judge; --calm changes nothing, for comparison. TAP.
 # A few seconds; --long, or EM_TEST_LONG in the environment, takes a minute.
@@ -58,7 +58,7 @@ eviction() {
 good_file() {
 	echo "limits: {memory: $(one_of 32M 40M 48M 64M 96M)}"
 	echo "eviction: {$(eviction), params: {}}"
-	echo "prefetch: {algorithm: $(one_of none readahead stride leap markov)}"
+	echo "prefetch: {algorithm: $(one_of none readahead stride leap markov replay replay), recording: $scratch/$(one_of first second)}"
 	case $((RANDOM % 5)) in
 	0) echo "regions: []" ;;
 	1) echo "regions: [{match: {size: '>=1M'}, eviction: {$(eviction)}, priority: $((RANDOM % 21 - 10))}]" ;;
@@ -71,6 +71,7 @@ good_file() {
 bad_file() {
 	one_of "limits: {memory: 1K}" "eviction: {algorithm: best}" "eviction: {params: {no: 1}}" \
 		"eviction: {plugin: $scratch/other.so}" "eviction: {plugin: $plugin, params: {protect: 96}}" \
+		"prefetch: {algorithm: replay, recording: $scratch/log}" "prefetch: {algorithm: replay, recording: ''}" \
 		"manage: {heap: false}" "tiers: [{path: /tmp}]" "regions: [{min: 80%}]" \
 		"regions: [{match: {size: big}}]" "watermarks: {low: 50%, high: 1%}" "{" "faults: {delivery: thread}"
 }
@@ -79,6 +80,12 @@ now_ms() {
 	local now=${EPOCHREALTIME/./}
 	echo $((now / 1000))
 }
+
+# What may be replayed: runs like this one, one of them cut.
+"$extmem" run --limit 64M --swap "$swap" --record "$scratch/first" -- "$verify" --mb 256 \
+	--threads "$threads" --seconds 1 --seed "$seed" --mode mixed >"$scratch/log" 2>&1 ||
+	tap_bail "cannot record: $(tail -n 1 "$scratch/log")"
+head -c 20000 "$scratch/first" >"$scratch/second"
 
 "$extmem" run --limit 64M --swap "$swap" --stats "$scratch/stats.json" \
 	--set eviction.plugin="$plugin" -- "$verify" --mb 256 --threads "$threads" \
