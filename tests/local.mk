@@ -204,13 +204,20 @@ tests_policies_driver_LDADD = lib/libconf.a
 
 # ---- fuzz: the readers on any bytes; with libFuzzer where clang has it ----
 
-check_PROGRAMS += tests/fuzz/replay_trace tests/fuzz/replay_yaml tests/fuzz/replay_lines
+check_PROGRAMS += tests/fuzz/replay_trace tests/fuzz/replay_load tests/fuzz/replay_yaml \
+	tests/fuzz/replay_lines
 fuzz_cppflags = $(unit_cppflags) -iquote $(top_srcdir)/cmd
 tests_fuzz_replay_trace_SOURCES = tests/fuzz/fuzz_trace.c tests/fuzz/replay.c tests/fuzz/fuzz.h \
 	$(cmd_recording)
 tests_fuzz_replay_trace_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_replay_trace_CFLAGS = $(unit_cflags)
 tests_fuzz_replay_trace_LDFLAGS = $(unit_ldflags)
+fuzz_load_sources = lib/trace-load.c lib/trace-read.c lib/prefetchers/replay.c
+tests_fuzz_replay_load_SOURCES = tests/fuzz/fuzz_load.c tests/fuzz/replay.c tests/fuzz/fuzz.h \
+	$(fuzz_load_sources)
+tests_fuzz_replay_load_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_replay_load_CFLAGS = $(unit_cflags)
+tests_fuzz_replay_load_LDFLAGS = $(unit_ldflags)
 tests_fuzz_replay_yaml_SOURCES = tests/fuzz/fuzz_yaml.c tests/fuzz/replay.c tests/fuzz/fuzz.h
 tests_fuzz_replay_yaml_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_replay_yaml_CFLAGS = $(unit_cflags)
@@ -230,6 +237,8 @@ fuzz_sources = $(addprefix $(srcdir)/,$(filter %.c,$(1)))
 
 tests/fuzz/fuzz_trace: $(call fuzz_sources,tests/fuzz/fuzz_trace.c $(cmd_recording))
 	$(AM_V_CC)$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ $^
+tests/fuzz/fuzz_load: $(call fuzz_sources,tests/fuzz/fuzz_load.c $(fuzz_load_sources))
+	$(AM_V_CC)$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ $^
 tests/fuzz/fuzz_yaml: $(call fuzz_sources,tests/fuzz/fuzz_yaml.c $(lib_libconf_a_SOURCES))
 	$(AM_V_CC)$(FUZZ_CC) $(FUZZ_FLAGS) $(LIBYAML_CFLAGS) -o $@ $^ $(LIBYAML_LIBS)
 tests/fuzz/fuzz_lines: $(call fuzz_sources,tests/fuzz/fuzz_lines.c $(lib_libconf_a_SOURCES))
@@ -237,18 +246,21 @@ tests/fuzz/fuzz_lines: $(call fuzz_sources,tests/fuzz/fuzz_lines.c $(lib_libconf
 
 # Each for FUZZ_SECONDS; what it finds is left in tests/fuzz/ of the build tree.
 .PHONY: fuzz
-fuzz: tests/fuzz/fuzz_trace tests/fuzz/fuzz_yaml tests/fuzz/fuzz_lines
-	$(MKDIR_P) tests/fuzz/found-trace tests/fuzz/found-yaml tests/fuzz/found-lines
+fuzz: tests/fuzz/fuzz_trace tests/fuzz/fuzz_load tests/fuzz/fuzz_yaml tests/fuzz/fuzz_lines
+	$(MKDIR_P) tests/fuzz/found-trace tests/fuzz/found-load tests/fuzz/found-yaml tests/fuzz/found-lines
 	tests/fuzz/fuzz_lines -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
 		-artifact_prefix=tests/fuzz/lines- tests/fuzz/found-lines \
 		$(srcdir)/tests/fuzz/corpus/lines
 	tests/fuzz/fuzz_trace -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
 		-artifact_prefix=tests/fuzz/trace- tests/fuzz/found-trace \
 		$(srcdir)/tests/fuzz/corpus/trace
+	tests/fuzz/fuzz_load -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+		-artifact_prefix=tests/fuzz/load- tests/fuzz/found-load \
+		$(srcdir)/tests/fuzz/corpus/trace
 	tests/fuzz/fuzz_yaml -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
 		-artifact_prefix=tests/fuzz/yaml- tests/fuzz/found-yaml \
 		$(srcdir)/tests/fuzz/corpus/yaml $(srcdir)/share/policies
-CLEANFILES += tests/fuzz/fuzz_trace tests/fuzz/fuzz_yaml tests/fuzz/fuzz_lines
+CLEANFILES += tests/fuzz/fuzz_trace tests/fuzz/fuzz_load tests/fuzz/fuzz_yaml tests/fuzz/fuzz_lines
 
 # ---- rows: one case for each thing that a program does to a pager ----
 # With a library of its own, in which protections can be switched off.

@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# fuzz/corpus.sh: the readers of traces, of policies and of what a
-# running process is sent, on the corpus, and on
-# thousands of changes of it. EM_TEST_SEED takes a printed seed back; make fuzz
+# fuzz/corpus.sh: the readers of traces, of what is replayed, of policies and of
+# what a running process is sent, on the corpus, and on thousands of changes of it. EM_TEST_SEED takes a printed seed back; make fuzz
 # lets libFuzzer search.
 
 set -u
@@ -27,6 +26,7 @@ check() {
 }
 
 check trace 20000 "$srcdir"/tests/fuzz/corpus/trace/*
+check load 20000 "$srcdir"/tests/fuzz/corpus/trace/*
 check yaml 4000 "$srcdir"/tests/fuzz/corpus/yaml/* "$srcdir"/share/policies/*.yaml \
 	"$srcdir"/share/examples/policy/*.yaml
 check lines 20000 "$srcdir"/tests/fuzz/corpus/lines/*
