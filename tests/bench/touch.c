@@ -14,8 +14,9 @@
  *   seq      cycles, each thread through its own part
  *   strided  the same, only every --stride'th page at each pass, until all had a turn
  *   hot      draws nine of ten touches from the first tenth of the pages
- *   hotscan  in turn: one draw from the first quarter of the pages, one step through
- *            the rest of them, in order and over again
+ *   hotscan  in turn: one draw from a hot set, the first nine twentieths of the pages,
+ *            one step through the rest of them, in order and over again; the hot set
+ *            is gone through once before the clock starts
  *   chase    follows pointers through each thread's part, in one random cycle: where
  *            the next touch goes is only known when this one has been served
  *   idle     touches nothing: what the process, all of its threads together, spends
@@ -201,9 +202,14 @@ static void draw(struct worker *w)
 	}
 }
 
+static size_t hot_pages(void)
+{
+	return pages * 9 / 20 + 1;
+}
+
 static void hot_and_scan(struct worker *w)
 {
-	size_t hot = pages / 4 + 1, at = hot;
+	size_t hot = hot_pages(), at = hot;
 
 	while (now() < deadline) {
 		for (unsigned int i = 0; i < CLOCK_EVERY / 2; i++) {
@@ -222,6 +228,8 @@ static void *worker_main(void *arg)
 		fill(w);
 		if (pattern == CHASE)
 			link_pages(w);
+		for (size_t i = 0; pattern == HOTSCAN && i < hot_pages(); i++)
+			touch(w, i);
 		w->touches = 0;
 	}
 	if (pthread_barrier_wait(&start_line) == PTHREAD_BARRIER_SERIAL_THREAD) {

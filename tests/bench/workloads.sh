@@ -444,7 +444,7 @@ workload_prepare() {
 	fi
 	case $1 in
 	cyclic-read) policy_touches seq mru ;;
-	hotscan-read) policy_touches hotscan s3fifo ;;
+	hotscan-read) mb=$((mb / 4)) policy_touches hotscan s3fifo ;;
 	replay-*) replay_touches "${1#replay-}" ;;
 	pagerank-csr)
 		pagerank_prepare
