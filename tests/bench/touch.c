@@ -14,7 +14,7 @@
  *   seq      cycles, each thread through its own part
  *   strided  the same, only every --stride'th page at each pass, until all had a turn
  *   hot      draws nine of ten touches from the first tenth of the pages
- *   hotscan  in turn: one draw from a hot set, the first nine twentieths of the pages,
+ *   hotscan  in turn: one draw from a hot set, three tenths of the pages,
  *            one step through the rest of them, in order and over again; the hot set
  *            is gone through once before the clock starts
  *   chase    follows pointers through each thread's part, in one random cycle: where
@@ -204,7 +204,7 @@ static void draw(struct worker *w)
 
 static size_t hot_pages(void)
 {
-	return pages * 9 / 20 + 1;
+	return pages * 3 / 10 + 1;
 }
 
 static void hot_and_scan(struct worker *w)
