@@ -467,10 +467,12 @@ workload_prepare() {
 }
 
 # policy_touches PATTERN ALGORITHM: one that is made for the pattern, in half the memory.
+# What it has to learn first must not be most of the time.
 policy_touches() {
 	limit_mb=$((mb / 2))
 	extmem_settings=(--set eviction.algorithm="$2")
-	touch_options=(--mb "$mb" --pattern "$1" --op read --threads 1 --seconds "$seconds")
+	touch_options=(--mb "$mb" --pattern "$1" --op read --threads 1
+		--seconds "$(by_size 6 "$seconds")")
 }
 
 # replay_touches PATTERN: one that is recorded first, for longer, since it is to go faster.
