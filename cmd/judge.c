@@ -55,6 +55,14 @@ static int check_owners(const char *path, char *err, size_t err_bytes)
 	return rc;
 }
 
+/* Whether a path in some folder begins with ~, as the shell would know it. */
+static bool is_home(const char *path)
+{
+	const char *tilde = strstr(path, "/~");
+
+	return *path == '~' || (tilde && (tilde[2] == '/' || !tilde[2]));
+}
+
 int cmd_plugin_place(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
 		     size_t err_bytes)
 {
@@ -63,7 +71,8 @@ int cmd_plugin_place(bool prefetches, char path[EM_CONFIG_PATH_MAX], char *err,
 
 	(void)prefetches;
 	if (!real)
-		return cmd_fail(errno, err, err_bytes, "cannot open it: %s", strerror(errno));
+		return cmd_fail(errno, err, err_bytes, "cannot open it: %s%s", strerror(errno),
+				is_home(path) ? "; ~ is not expanded here, $HOME is by the shell" : "");
 	if (strlen(real) >= EM_CONFIG_PATH_MAX)
 		rc = cmd_fail(ENAMETOOLONG, err, err_bytes,
 			      "its whole path is '%s': expected one shorter than %d bytes",
@@ -135,9 +144,10 @@ static int require_kind(bool prefetches, const char *path, char *err, size_t err
 {
 	if (prefetches ? !!em_plugin_prefetcher(path) : !!em_plugin_eviction(path))
 		return 0;
-	return cmd_fail(EINVAL, err, err_bytes, "it does not define %s, but %s",
+	return cmd_fail(EINVAL, err, err_bytes, "it does not define %s, but %s, which is for %s.plugin",
 			prefetches ? EM_PLUGIN_PREFETCHER : EM_PLUGIN_EVICTION,
-			prefetches ? EM_PLUGIN_EVICTION : EM_PLUGIN_PREFETCHER);
+			prefetches ? EM_PLUGIN_EVICTION : EM_PLUGIN_PREFETCHER,
+			prefetches ? "eviction" : "prefetch");
 }
 
 /* image: what the trial told, for the caller to keep or unmap; NULL on failure. */
@@ -153,7 +163,7 @@ static int try_new(const char *path, struct image **image, char *err, size_t err
 	if (!rc)
 		rc = cmd_trial_hold(&m->trial, path, err, err_bytes);
 	if (!rc && m->trial.strangers[0])
-		cmd_error("warning: the plug-in '%s' uses %s: nothing but memcpy and the like may be called in a fault handler",
+		cmd_error("warning: the plug-in '%s' uses %s: nothing but memcpy, memmove, memset and memcmp may be called in a fault handler",
 			  path, m->trial.strangers);
 	if (rc)
 		munmap(m, sizeof(*m));

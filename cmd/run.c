@@ -65,7 +65,7 @@ static const struct argp_option options[] = {
 	{ "dry-run", KEY_DRY_RUN, NULL, 0,
 	  "Check everything, print what would be run as shell commands, and exit", 0 },
 	{ "verbose", KEY_VERBOSE, NULL, 0,
-	  "Say limit, policy, library and swap path before the command starts", 0 },
+	  "Say limit, algorithm, prefetcher, policy, library and swap path before the command starts", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
@@ -74,6 +74,7 @@ static const char doc[] =
 	"EXAMPLES\n"
 	"  extmem run --limit 512M -- sort -S 90% big.txt\n"
 	"  extmem run --policy lru.yaml --swap /mnt/fast -- ./app\n"
+	"  extmem run --set eviction.plugin=./mine.so --set prefetch.plugin=./mine.so -- ./app\n"
 	"  extmem run --limit 25% --stats run.json -- python3 job.py &\n"
 	"  extmem stat $!\n"
 	"\n"
@@ -415,8 +416,8 @@ static void tell(const struct run *run, const struct em_config *cfg)
 {
 	char limit[16];
 
-	cmd_error("limit %s, algorithm %s (policy %s)",
-		  cmd_human_bytes(cfg->limit.value, limit), cfg->algorithm,
+	cmd_error("limit %s, algorithm %s, prefetch %s (policy %s)",
+		  cmd_human_bytes(cfg->limit.value, limit), cfg->algorithm, cfg->prefetcher,
 		  run->policy ? run->policy : "built in");
 	cmd_error("library %s", cmd_library());
 	for (unsigned int i = 0; i < cfg->tier_count; i++)

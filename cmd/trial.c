@@ -3,6 +3,7 @@
 
 #include "common.h"
 #include "config.h"
+#include "policies/policies.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,10 +20,13 @@
 #include <unistd.h>
 
 #define PATIENCE_S 5
+#define LOOK "a look at its table"
 /* So many references to so many units, of which so many fit. */
 #define REFERENCES 4096u
 #define UNITS 64u
 #define CAPACITY 16u
+/* Zeros behind what a plug-in may have, to see whether it keeps to that. */
+#define GUARD_BYTES 8192u
 
 /* ---- what is tried ----------------------------------------------------- */
 
@@ -36,18 +40,50 @@ static void copy_params(struct cmd_trial_param *to, const struct extmem_param *f
 	}
 }
 
+static void *guarded(size_t bytes)
+{
+	return calloc(1, bytes + GUARD_BYTES);
+}
+
+/* Whether nothing but zeros is behind the bytes; else that is what is wrong. */
+static bool keeps_to(struct cmd_trial *t, const void *memory, size_t bytes, const char *what,
+		     size_t unit)
+{
+	static const unsigned char zeros[GUARD_BYTES];
+
+	if (*t->wrong || !memcmp((const char *)memory + bytes, zeros, GUARD_BYTES))
+		return !*t->wrong;
+	snprintf(t->wrong, sizeof(t->wrong),
+		 "it writes beyond its .%s, %zu, in %s: expected the size of all that it keeps there",
+		 what, unit, t->doing);
+	return false;
+}
+
+static bool keeps_to_cache(struct cmd_trial *t, const struct extmem_cache *c)
+{
+	const struct extmem_eviction *e = c->ops;
+
+	return keeps_to(t, c->units, UNITS * e->unit_bytes, "unit_bytes", e->unit_bytes) &&
+	       keeps_to(t, c->state, e->state_bytes, "state_bytes", e->state_bytes);
+}
+
 static void miss(struct cmd_trial *t, struct extmem_cache *c, uint32_t unit, bool *in,
 		 uint32_t *count)
 {
 	if (*count == CAPACITY) {
+		char name[24] = "EXTMEM_UNIT_NONE";
+
 		t->doing = "victim()";
 		uint32_t victim = c->ops->victim(c);
 
+		if (!keeps_to_cache(t, c))
+			return;
+		if (victim != EXTMEM_UNIT_NONE)
+			snprintf(name, sizeof(name), "unit %u", victim);
 		if (victim >= UNITS || !in[victim]) {
 			snprintf(t->wrong, sizeof(t->wrong),
-				 "victim() returns %s%u in a trial with %u units in: expected one of those",
-				 victim == EXTMEM_UNIT_NONE ? "EXTMEM_UNIT_NONE, " : "unit ",
-				 victim, CAPACITY);
+				 "victim() returns %s in a trial with %u units in: expected one of those",
+				 name, CAPACITY);
 			return;
 		}
 		in[victim] = false;
@@ -82,6 +118,7 @@ static void refer(struct cmd_trial *t, struct extmem_cache *c)
 			miss(t, c, unit, in, &count);
 		else if (c->ops->reference)
 			c->ops->reference(c, unit);
+		keeps_to_cache(t, c);
 	}
 }
 
@@ -91,12 +128,12 @@ static void try_eviction(struct cmd_trial *t, const struct extmem_eviction *e)
 	struct extmem_cache c = { .ops = e, .params = params, .capacity = CAPACITY };
 
 	em_params_fill(&(struct em_params){ 0 }, e->params, params);
-	c.units = calloc(UNITS, e->unit_bytes + 1);
-	c.state = calloc(1, e->state_bytes + 1);
+	c.units = guarded(UNITS * e->unit_bytes);
+	c.state = guarded(e->state_bytes);
 	t->doing = "init()";
 	if (c.units && c.state && e->init)
 		e->init(&c);
-	if (c.units && c.state)
+	if (c.units && c.state && keeps_to_cache(t, &c))
 		refer(t, &c);
 	free(c.units);
 	free(c.state);
@@ -104,23 +141,28 @@ static void try_eviction(struct cmd_trial *t, const struct extmem_eviction *e)
 
 static void try_prefetcher(struct cmd_trial *t, const struct extmem_prefetcher *p)
 {
-	_Alignas(16) unsigned char thread[EXTMEM_GUESS_THREAD_BYTES] = { 0 };
 	struct extmem_guess out[EXTMEM_GUESSES_MAX];
 	int64_t params[EXTMEM_PARAMS_MAX];
 	struct extmem_prefetch at_work = { .ops = p, .params = params };
+	void *thread = guarded(p->thread_bytes);
 	size_t n = 0;
 
 	em_params_fill(&(struct em_params){ 0 }, p->params, params);
-	at_work.state = calloc(1, p->state_bytes + 1);
+	at_work.state = guarded(p->state_bytes);
 	t->doing = "guess()";
-	for (uint32_t i = 0; at_work.state && i < REFERENCES && n <= EXTMEM_GUESSES_MAX; i++)
+	for (uint32_t i = 0; thread && at_work.state && i < REFERENCES &&
+	     n <= EXTMEM_GUESSES_MAX && !*t->wrong; i++) {
 		n = p->guess(&at_work, thread, 4096 + i % 1024 * 3,
 			     1 + i % EXTMEM_GUESS_PAGES_MAX, out);
+		keeps_to(t, thread, p->thread_bytes, "thread_bytes", p->thread_bytes);
+		keeps_to(t, at_work.state, p->state_bytes, "state_bytes", p->state_bytes);
+	}
 	if (n > EXTMEM_GUESSES_MAX)
 		snprintf(t->wrong, sizeof(t->wrong),
 			 "guess() returns %zu in a trial: expected at most %u", n,
 			 EXTMEM_GUESSES_MAX);
 	free(at_work.state);
+	free(thread);
 }
 
 /* What may be called in a fault handler, or is the compiler's doing. */
@@ -153,6 +195,14 @@ static void list_strangers(struct cmd_trial *t, const ElfW(Rela) *rela, size_t b
 	}
 }
 
+static bool is_built_in(const char *name)
+{
+	for (size_t i = 0; extmem_evictions[i]; i++)
+		if (!strcmp(extmem_evictions[i]->name, name))
+			return true;
+	return false;
+}
+
 static void find_strangers(struct cmd_trial *t, void *object)
 {
 	const ElfW(Rela) *rela = NULL, *plt = NULL;
@@ -180,6 +230,43 @@ static void find_strangers(struct cmd_trial *t, void *object)
 		list_strangers(t, plt, plt_bytes, symbols, names);
 }
 
+static int note_tls(struct dl_phdr_info *info, size_t bytes, void *arg)
+{
+	const struct link_map *map = arg;
+
+	(void)bytes;
+	for (int i = 0; info->dlpi_addr == map->l_addr && i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			return 1;
+	return 0;
+}
+
+/*
+ * Its own, or another's: a handler must not reach either, since finding the
+ * thread's copy may allocate it.
+ */
+static bool has_thread_data(const struct cmd_trial *t, void *object)
+{
+	struct link_map *map;
+
+	return strstr(t->strangers, "'__tls_get_addr'") ||
+	       (!dlinfo(object, RTLD_DI_LINKMAP, &map) && dl_iterate_phdr(note_tls, map));
+}
+
+/* What can be said of it before any of its functions is called. */
+static bool is_fit(struct cmd_trial *t, void *object, const struct extmem_eviction *e)
+{
+	find_strangers(t, object);
+	if (has_thread_data(t, object))
+		snprintf(t->wrong, sizeof(t->wrong),
+			 "it has thread-local data, which a fault handler must not touch: expected all data in its units, state and thread_bytes");
+	else if (e && is_built_in(e->name))
+		snprintf(t->wrong, sizeof(t->wrong),
+			 "the name in its %s is '%s', a built-in algorithm's: expected another, by which statistics can tell them apart",
+			 EM_PLUGIN_EVICTION, e->name);
+	return !*t->wrong;
+}
+
 static void try_all(struct cmd_trial *t, const char *path)
 {
 	const struct extmem_prefetcher *p;
@@ -194,10 +281,9 @@ static void try_all(struct cmd_trial *t, const char *path)
 	}
 	e = dlsym(object, EM_PLUGIN_EVICTION);
 	p = dlsym(object, EM_PLUGIN_PREFETCHER);
-	t->doing = "a look at its table";
-	if (em_plugin_add(path, e, p, t->wrong, sizeof(t->wrong)))
+	t->doing = LOOK;
+	if (em_plugin_add(path, e, p, t->wrong, sizeof(t->wrong)) || !is_fit(t, object, e))
 		return;
-	find_strangers(t, object);
 	t->evicts = e;
 	t->prefetches = p;
 	copy_params(t->eviction, e ? e->params : NULL);
@@ -248,8 +334,11 @@ static int judge(const struct cmd_trial *t, bool ended, int status, char *err, s
 		return cmd_fail(ETIMEDOUT, err, err_bytes, "it hangs in %s: no end after %d s",
 				t->doing, PATIENCE_S);
 	if (WIFSIGNALED(status))
-		return cmd_fail(EFAULT, err, err_bytes, "it crashes in %s: %s", t->doing,
-				strsignal(WTERMSIG(status)));
+		return cmd_fail(EFAULT, err, err_bytes, "it crashes in %s: %s; %s", t->doing,
+				strsignal(WTERMSIG(status)),
+				strcmp(t->doing, LOOK) ?
+				"gdb shows where, with 'set follow-fork-mode child'" :
+				"does .params end with { NULL }?");
 	if (!t->done)
 		return cmd_fail(EINVAL, err, err_bytes, "it ends the process in %s", t->doing);
 	return *t->wrong ? cmd_fail(EINVAL, err, err_bytes, "%s", t->wrong) : 0;

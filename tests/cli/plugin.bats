@@ -351,6 +351,9 @@ assert a[0]["misses"] == a[1]["misses"], a' <<<"$output"
 
 @test "what is no plug-in is refused" {
 	refuse "cannot open it: No such file or directory"
+	extmem run --set "eviction.plugin=~/p.so" -- true
+	expect_status 125
+	expect_line "cannot open it: No such file or directory; ~ is not expanded here, \$HOME is by the shell"
 	echo text >p.so
 	refuse "it cannot be loaded: $scratch/p.so: file too short"
 	rm p.so
@@ -360,7 +363,7 @@ assert a[0]["misses"] == a[1]["misses"], a' <<<"$output"
 	plugin p $'#define NO_EVICTION\n#define NO_PREFETCHER'
 	refuse "it defines neither extmem_plugin_eviction nor extmem_plugin_prefetcher"
 	plugin p '#define NO_EVICTION'
-	refuse "it does not define extmem_plugin_eviction, but extmem_plugin_prefetcher"
+	refuse "it does not define extmem_plugin_eviction, but extmem_plugin_prefetcher, which is for prefetch.plugin"
 	plugin p 'extern int nowhere; int *somewhere(void) { return &nowhere; }'
 	refuse "it cannot be loaded: "
 	[[ $stderr == *nowhere* ]]
@@ -378,7 +381,7 @@ assert a[0]["misses"] == a[1]["misses"], a' <<<"$output"
 @test "what crashes, hangs or ends the process when it is tried is refused" {
 	plugin p 'static void bad(struct extmem_cache *c) { *(volatile int *)8 = 0; }
 		#define INIT bad'
-	refuse "it crashes in init(): Segmentation fault"
+	refuse "it crashes in init(): Segmentation fault; gdb shows where, with 'set follow-fork-mode child'"
 	plugin p 'static void bad(struct extmem_cache *c) { abort(); }
 		#define INIT bad'
 	refuse "it crashes in init(): Aborted"
@@ -396,10 +399,39 @@ assert a[0]["misses"] == a[1]["misses"], a' <<<"$output"
 	refuse "victim() returns unit 63 in a trial with 16 units in: expected one of those"
 	plugin p 'static uint32_t bad(struct extmem_cache *c) { return EXTMEM_UNIT_NONE; }
 		#define VICTIM bad'
-	refuse "victim() returns EXTMEM_UNIT_NONE, "
+	refuse "victim() returns EXTMEM_UNIT_NONE in a trial with 16 units in: expected one of those"
 	plugin p 'static void bad(struct extmem_cache *c) { for (;;) pause(); }
 		#define INIT bad'
 	refuse "it hangs in init(): no end after 5 s"
+}
+
+@test "what writes beyond the memory that it asked for is refused" {
+	plugin p '#define INSERT fifo_insert, .unit_bytes = 2'
+	refuse "it writes beyond its .unit_bytes, 2, in insert(): expected the size of all that it keeps there"
+	plugin p '#define INSERT fifo_insert, .unit_bytes = 0'
+	refuse "it writes beyond its .unit_bytes, 0, in insert()"
+	plugin p '#define INSERT fifo_insert, .state_bytes = 4'
+	refuse "it writes beyond its .state_bytes, 4, in insert()"
+	plugin p 'static size_t bad(struct extmem_prefetch *p, void *thread, uint64_t page, uint32_t depth,
+			struct extmem_guess *out) { ((uint64_t *)thread)[1] = page; return 0; }
+		#define GUESS bad, .thread_bytes = 8'
+	refuse "it writes beyond its .thread_bytes, 8, in guess()"
+}
+
+@test "a table without an end, thread-local data and the name of a built-in one are refused" {
+	plugin p '#define INSERT fifo_insert, .params = (void *)8'
+	refuse "it crashes in a look at its table: Segmentation fault; does .params end with { NULL }?"
+	plugin p 'static __thread int calls;
+		static uint32_t counted(struct extmem_cache *c) { calls++; return fifo_victim(c); }
+		#define VICTIM counted'
+	refuse "it has thread-local data, which a fault handler must not touch"
+	plugin p '#include <errno.h>
+		static uint32_t told(struct extmem_cache *c) { errno = 0; return fifo_victim(c); }
+		#define VICTIM told'
+	extmem policy simulate --policies ./p.so --references 1000
+	expect_line "the plug-in '$scratch/p.so' uses '__errno_location'"
+	plugin p '#define INSERT fifo_insert, .name = "2q"'
+	refuse "the name in its extmem_plugin_eviction is '2q', a built-in algorithm's: expected another"
 }
 
 @test "what others can write to is refused, with its folders" {
@@ -458,7 +490,7 @@ assert a[0]["misses"] == a[1]["misses"], a' <<<"$output"
 	expect_status 0
 	expect_line "warning: the plug-in '$scratch/p.so' uses "
 	[[ $stderr == *"'malloc'"* ]]
-	expect_line ": nothing but memcpy and the like may be called in a fault handler"
+	expect_line ": nothing but memcpy, memmove, memset and memcmp may be called in a fault handler"
 }
 
 @test "check, show and run name file, line and column" {

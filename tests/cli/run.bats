@@ -665,7 +665,7 @@ kept() {
 @test "--verbose says what will be done, on stderr" {
 	extmem run --dry-run --verbose --swap "$scratch" --limit 64M true
 	expect_status 0
-	[[ $stderr == *"limit 64.0M, algorithm lru (policy built in)"* ]]
+	[[ $stderr == *"limit 64.0M, algorithm lru, prefetch stride (policy built in)"* ]]
 	[[ $stderr == *"tier 0: file $scratch"* ]]
 }
 
