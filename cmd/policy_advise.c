@@ -179,8 +179,9 @@ static void advise(const struct cmd_simulation *s, struct advice *a)
 	a->second = best_row(s, a->column, a->best, a->standard);
 	ops = s->algorithms[a->best];
 	limit = s->limits[a->column];
-	a->half = cmd_simulate(ops, &s->trace, limit / 2 ? limit / 2 : 1);
-	a->twice = cmd_simulate(ops, &s->trace, (uint32_t)em_min(2ul * limit, s->trace.units));
+	a->half = cmd_simulate(ops, &s->params[a->best], &s->trace, limit / 2 ? limit / 2 : 1);
+	a->twice = cmd_simulate(ops, &s->params[a->best], &s->trace,
+				 (uint32_t)em_min(2ul * limit, s->trace.units));
 	if (a->half >= CMD_SIMULATE_BROKEN || a->twice >= CMD_SIMULATE_BROKEN)
 		cmd_die(FAILED, "cannot simulate '%s'", ops->name);
 	a->limit_bytes = em_max(em_round_up(bytes_of(s, a->column), MIB), LIMIT_MIN);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define FAILED 1
 #define USAGE 2
@@ -39,7 +40,7 @@ static const struct argp_option options[] = {
 	{ "trace", 't', "FILE", 0, "References from what extmem run --trace recorded, or from a text, a page number a line; - is the standard input", 0 },
 	{ "unit", KEY_UNIT, "UNIT", 0, "Of a recorded trace: page, or granule, which is what algorithms count in a running program (granule)", 0 },
 	{ "synthetic", 's', "KIND", 0, "Made-up references: zipf[:S], loop, uniform, scan+hot, stride[:N] (zipf:1)", 0 },
-	{ "policies", 'p', "NAMES", 0, "Algorithms, with commas between, and plug-ins by their paths; all built-in ones by default", 0 },
+	{ "policies", 'p', "NAMES", 0, "Algorithms, with commas between, perhaps with parameters: lru:active=70,2q:in=30:out=60. A name with a slash is a plug-in. All built-in ones by default", 0 },
 	{ "limits", 'l', "LIST", 0, "Memory: units of the trace, sizes such as 64M, or percentages of all that it touches (10%,25%,50%)", 0 },
 	{ "svg", KEY_SVG, "FILE", 0, "Draw the miss ratios over 20 limits, too", 0 },
 	{ "pages", KEY_PAGES, "N", 0, "Made up: how many different pages (10000)", 0 },
@@ -53,12 +54,13 @@ static const struct argp_option options[] = {
 static const char doc[] =
 	"Shows what share of references would miss, for each algorithm and limit.\v"
 	"Every reference is seen by the algorithm, which in a running program holds "
-	"only for those that fault; parameters have their defaults. The optimum "
+	"only for those that fault. The optimum "
 	"(Belady) knows the future: no algorithm can do better.\n"
 	"\n"
 	"EXAMPLES\n"
 	"  extmem policy simulate --synthetic scan+hot --policies lru,s3fifo,mru\n"
 	"  extmem policy simulate --trace faults --limits 64M,128M --svg curves.svg\n"
+	"  extmem policy simulate --trace faults --policies lru,./mine.so,./mine.so:protect=60\n"
 	"  awk '{ print $2 }' faults.txt | extmem policy simulate --trace - --limits 1000,2000\n"
 	"\n"
 	"The exit status is 0, or 1 when a trace cannot be read, or 2 for wrong "
@@ -121,18 +123,75 @@ static void get_trace(struct cmd_simulation *t, const struct arguments *args)
 		cmd_die(args->trace ? FAILED : USAGE, "%s", err);
 }
 
-/* By its name, or where there is a slash in it, a plug-in's by its path. */
-static const struct extmem_eviction *find_algorithm(const char *name)
+static void load_plugin(const char *name, char path[EM_CONFIG_PATH_MAX])
 {
-	char path[EM_CONFIG_PATH_MAX], why[768];
+	char why[768];
 
-	if (!strchr(name, '/'))
-		return extmem_eviction_find(name);
-	if ((size_t)snprintf(path, sizeof(path), "%s", name) >= sizeof(path))
-		cmd_die(FAILED, "the plug-in's path is longer than %zu bytes", sizeof(path) - 1);
+	if ((size_t)snprintf(path, EM_CONFIG_PATH_MAX, "%s", name) >= EM_CONFIG_PATH_MAX)
+		cmd_die(FAILED, "the plug-in's path is longer than %d bytes",
+			EM_CONFIG_PATH_MAX - 1);
 	if (cmd_plugin_load(false, path, why, sizeof(why)))
 		cmd_die(FAILED, "cannot use the plug-in '%s': %s", name, why);
-	return extmem_eviction_find(path);
+}
+
+/* By its name, or where there is a slash in it, a plug-in's by its path. */
+static const struct extmem_eviction *find_algorithm(const char *name, struct em_config *cfg)
+{
+	const struct extmem_eviction *ops;
+
+	if (strchr(name, '/'))
+		load_plugin(name, cfg->algorithm);
+	else
+		snprintf(cfg->algorithm, sizeof(cfg->algorithm), "%s", name);
+	ops = extmem_eviction_find(cfg->algorithm);
+	if (!ops && !access(name, F_OK))
+		cmd_die(USAGE, "unknown algorithm '%s': write ./%s for a plug-in", name, name);
+	if (!ops)
+		cmd_die(USAGE, "unknown algorithm '%s': see extmem-policy(5) for their names",
+			name);
+	return ops;
+}
+
+/* "active=70", with colons between several. */
+static void set_params(struct em_config *cfg, const char *name, const char *settings)
+{
+	char *words = strdup(settings), why[768];
+
+	for (char *colon = words; colon && (colon = strchr(colon, ':'));)
+		*colon = ' ';
+	if (!words || !*words)
+		cmd_die(USAGE, "'--policies' has nothing after '%s:': expected NAME=NUMBER", name);
+	if (em_config_set(cfg, "eviction.params", words, why, sizeof(why)) ||
+	    em_config_check(cfg, why, sizeof(why)))
+		cmd_die(USAGE, "'--policies' has '%s:%s': %s", name, settings, why);
+	free(words);
+}
+
+static void add_row(struct cmd_simulation *t, const struct extmem_eviction *ops,
+		    const char *settings)
+{
+	const char *name = ops ? ops->name : OPTIMUM;
+
+	if (asprintf(&t->labels[t->rows], settings ? "%s:%s" : "%s", name, settings) < 0)
+		cmd_die(FAILED, "out of memory");
+	t->algorithms[t->rows++] = ops;
+}
+
+/* An algorithm, perhaps with settings behind a colon, which a folder may have, too. */
+static void add_word(struct cmd_simulation *t, char *word)
+{
+	static struct em_config cfg;
+	char *slash = strrchr(word, '/'), *settings = strchr(slash ? slash : word, ':');
+	const struct extmem_eviction *ops;
+
+	if (settings)
+		*settings++ = '\0';
+	em_config_init(&cfg);
+	ops = find_algorithm(word, &cfg);
+	if (settings)
+		set_params(&cfg, word, settings);
+	t->params[t->rows] = cfg.params;
+	add_row(t, ops, settings);
 }
 
 void cmd_simulation_choose(struct cmd_simulation *t, char *names)
@@ -140,17 +199,14 @@ void cmd_simulation_choose(struct cmd_simulation *t, char *names)
 	char *rest = names;
 
 	for (size_t i = 0; !names && extmem_evictions[i] && t->rows < CMD_ALGORITHMS_MAX - 1; i++)
-		t->algorithms[t->rows++] = extmem_evictions[i];
+		add_row(t, extmem_evictions[i], NULL);
 	for (char *name; names && (name = strtok_r(rest, ",", &rest));) {
 		if (t->rows == CMD_ALGORITHMS_MAX - 1)
 			cmd_die(USAGE, "'--policies' names more than %u algorithms",
 				CMD_ALGORITHMS_MAX - 1);
-		t->algorithms[t->rows] = find_algorithm(name);
-		if (!t->algorithms[t->rows++])
-			cmd_die(USAGE, "unknown algorithm '%s': see extmem-policy(5) for their names",
-				name);
+		add_word(t, name);
 	}
-	t->algorithms[t->rows++] = NULL;
+	add_row(t, NULL, NULL);
 }
 
 void cmd_simulation_add_percent(struct cmd_simulation *t, double percent)
@@ -198,12 +254,21 @@ static void choose_limits(struct cmd_simulation *t, char *list)
 
 const char *cmd_simulation_row(const struct cmd_simulation *t, size_t row)
 {
-	return t->algorithms[row] ? t->algorithms[row]->name : OPTIMUM;
+	return t->labels[row];
 }
 
 double cmd_simulation_ratio(const struct cmd_simulation *t, size_t row, size_t column)
 {
 	return (double)t->misses[row][column] / (double)t->trace.count;
+}
+
+static int label_width(const struct cmd_simulation *t)
+{
+	size_t width = 12;
+
+	for (size_t row = 0; row < t->rows; row++)
+		width = em_max(width, strlen(t->labels[row]));
+	return (int)width;
 }
 
 static double seconds_now(void)
@@ -230,12 +295,13 @@ void cmd_simulation_run(struct cmd_simulation *t, bool verbose)
 
 		for (size_t k = 0; k < t->columns; k++) {
 			const struct extmem_eviction *ops = t->algorithms[row];
-			t->misses[row][k] = ops ? cmd_simulate(ops, &t->trace, t->limits[k])
+			t->misses[row][k] = ops ? cmd_simulate(ops, &t->params[row], &t->trace,
+							       t->limits[k])
 						: cmd_simulate_optimum(&t->trace, t->limits[k]);
 			check_misses(t->misses[row][k], cmd_simulation_row(t, row));
 		}
 		if (verbose)
-			fprintf(stderr, "%-12s %.1f million references a second\n",
+			fprintf(stderr, "%-*s %.1f million references a second\n", label_width(t),
 				cmd_simulation_row(t, row), (double)(t->trace.count * t->columns) / 1e6 /
 				(seconds_now() - start));
 	}
@@ -273,12 +339,12 @@ static void print_table(const struct cmd_simulation *t)
 
 	printf("%s: %zu references to %u %s; misses in percent, * the fewest\n", t->name,
 	       t->trace.count, t->trace.units, cmd_simulation_unit(t, unit));
-	printf("%-12s", "limit");
+	printf("%-*s", label_width(t), "limit");
 	for (size_t k = 0; k < t->columns; k++)
 		printf(" %9u%s", t->limits[k], k + 1 < t->columns ? " " : "");
 	putchar('\n');
 	for (size_t row = 0; row < t->rows; row++) {
-		printf("%-12s", cmd_simulation_row(t, row));
+		printf("%-*s", label_width(t), cmd_simulation_row(t, row));
 		for (size_t k = 0; k < t->columns; k++)
 			printf(" %9.2f%c", cmd_simulation_ratio(t, row, k) * 100, is_best(t, row, k) ? '*' : ' ');
 		putchar('\n');

@@ -6,6 +6,7 @@
 #ifndef CMD_POLICY_SIMULATE_H
 #define CMD_POLICY_SIMULATE_H
 
+#include "config.h"
 #include "simulate.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,13 +21,18 @@ struct cmd_simulation {
 	struct cmd_trace trace;
 	/* The last one is NULL: the optimum. */
 	const struct extmem_eviction *algorithms[CMD_ALGORITHMS_MAX];
+	struct em_params params[CMD_ALGORITHMS_MAX]; /* as far as they are given */
+	char *labels[CMD_ALGORITHMS_MAX];            /* "lru", or "lru:active=70" */
 	size_t rows;
 	uint32_t limits[CMD_LIMITS_MAX]; /* in units of the trace */
 	size_t columns;
 	uint64_t misses[CMD_ALGORITHMS_MAX][CMD_LIMITS_MAX];
 };
 
-/* All algorithms, or those of a list of names with commas, which it takes apart; dies of others. */
+/*
+ * All algorithms, or those of a list with commas, each a name or path and perhaps
+ * parameters ("2q:in=30:out=60"); it is taken apart. Dies of others.
+ */
 void cmd_simulation_choose(struct cmd_simulation *s, char *names);
 /* One more limit, in percent of the units, unless it is there; at least one unit. */
 void cmd_simulation_add_percent(struct cmd_simulation *s, double percent);

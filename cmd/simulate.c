@@ -37,16 +37,15 @@ static uint64_t run(struct extmem_cache *c, const struct cmd_trace *t,
 	return misses;
 }
 
-uint64_t cmd_simulate(const struct extmem_eviction *ops,
+uint64_t cmd_simulate(const struct extmem_eviction *ops, const struct em_params *given,
 		      const struct cmd_trace *t, uint32_t capacity)
 {
-	int64_t params[EXTMEM_PARAMS_MAX] = { 0 };
+	int64_t params[EXTMEM_PARAMS_MAX];
 	struct extmem_cache c = { .ops = ops, .params = params, .capacity = capacity };
 	uint8_t *where = calloc(t->units + 1ul, 1);
 	uint64_t misses = CMD_SIMULATE_NOMEM;
 
-	for (size_t i = 0; ops->params && ops->params[i].name; i++)
-		params[i] = ops->params[i].def;
+	em_params_fill(given, ops->params, params);
 	c.units = calloc(t->units + 1ul, ops->unit_bytes + 1);
 	c.state = calloc(1, ops->state_bytes + 1);
 	if (where && c.units && c.state) {

@@ -5,6 +5,7 @@
 #ifndef CMD_SIMULATE_H
 #define CMD_SIMULATE_H
 
+#include "config.h"
 #include "extmem-policy.h"
 
 struct cmd_trace {
@@ -19,10 +20,10 @@ struct cmd_trace {
 #define CMD_SIMULATE_BROKEN (UINT64_MAX - 1)
 
 /*
- * Misses of the trace with memory for `capacity` units, 1 or more; every
- * parameter has its default.
+ * Misses of the trace with memory for `capacity` units, 1 or more. given: the
+ * parameters that have not their defaults, checked.
  */
-uint64_t cmd_simulate(const struct extmem_eviction *ops,
+uint64_t cmd_simulate(const struct extmem_eviction *ops, const struct em_params *given,
 		      const struct cmd_trace *trace, uint32_t capacity);
 /* The same for Belady's optimum, which knows the future. */
 uint64_t cmd_simulate_optimum(const struct cmd_trace *trace, uint32_t capacity);

@@ -518,6 +518,26 @@ assert a[0]["misses"] == a[1]["misses"], a' <<<"$output"
 	expect_line "'prefetch.params' has 'step' as '65': expected a whole number from 1 to 64"
 }
 
+@test "simulate sets the parameters of plug-ins, whatever their folder is called" {
+	build_example
+	mkdir a:b
+	mv slru.so a:b/
+	extmem policy simulate --references 20000 --limits 500 --json \
+		--policies a:b/slru.so,a:b/slru.so:protect=0,lru:active=0
+	expect_status 0
+	python3 -c 'import json, sys
+a = {r["name"]: r["misses"] for r in json.load(sys.stdin)["algorithms"]}
+assert list(a)[:3] == ["slru", "slru:protect=0", "lru:active=0"], a
+assert a["slru"] < a["slru:protect=0"] == a["lru:active=0"], a' <<<"$output"
+	extmem policy simulate --policies a:b/slru.so:protect=96
+	expect_status 2
+	expect_line "'--policies' has 'a:b/slru.so:protect=96': 'eviction.params' has 'protect' as '96': expected a whole number from 0 to 95"
+	cd a:b
+	extmem policy simulate --policies lru,slru.so
+	expect_status 2
+	expect_line "unknown algorithm 'slru.so': write ./slru.so for a plug-in"
+}
+
 @test "simulate refuses the same, and a victim that is not in later" {
 	plugin p '#define VERSION 7'
 	extmem policy simulate --policies lru,./p.so

@@ -412,6 +412,17 @@ END
 	! grep -q '^mru  *100.00' a
 }
 
+@test "simulate: with the parameters that are given" {
+	"$EXTMEM" policy simulate --synthetic loop --pages 100 --references 10000 --limits 50 \
+		--policies mru,mru:fresh=0,2q:in=30:out=60 --json >got
+	python3 - <<-'EOF'
+		import json
+		a = {r["name"]: r["misses"][0] for r in json.load(open("got"))["algorithms"]}
+		assert list(a) == ["mru", "mru:fresh=0", "2q:in=30:out=60", "optimum"], a
+		assert a["mru:fresh=0"] < a["mru"], a
+	EOF
+}
+
 @test "simulate: what is wrong with the words and with a trace" {
 	local bad
 
@@ -431,6 +442,17 @@ END
 	[[ $output == *"unknown trace 'zip': expected zipf[:S], loop, uniform, scan+hot or stride[:N]" ]]
 	run -2 "$EXTMEM" policy simulate --policies lru,lur
 	[[ $output == *"unknown algorithm 'lur'"* ]]
+	while read -r bad why; do
+		run -2 "$EXTMEM" policy simulate --policies "fifo,$bad"
+		[[ $output == *"'--policies' has "*"$bad"*"$why" ]]
+	done <<-'EOF'
+		lru: expected NAME=NUMBER
+		lru:active expected NAME=NUMBER
+		lru:active=x expected a whole number
+		lru:active=91 expected a whole number from 0 to 90
+		lru:activ=50 'lru' has no such parameter, expected active
+		2q:in=30:kin=3 '2q' has no such parameter, expected in or out
+	EOF
 	for bad in 0 101% x 5x ''; do
 		run -2 "$EXTMEM" policy simulate --limits "$bad"
 		[[ $output == *"'--limits' "* ]]
