@@ -90,7 +90,94 @@ void cmd_live_policy(pid_t pid, struct em_config *cfg)
 			(int)pid, err);
 }
 
+/* ---- parameters of an algorithm that goes ---------------------------- */
+
+/*
+ * An algorithm and its parameters: 0 is of eviction, 1 of prefetch, and 2 + i of
+ * rule i, which may be for the algorithm that it inherits.
+ */
+struct choice {
+	const char *algorithm;
+	struct em_params *params;
+};
+
+static struct choice choice_of(struct em_config *cfg, unsigned int i)
+{
+	struct em_region_config *r = &cfg->regions[i < 2 ? 0 : i - 2];
+
+	if (i == 0)
+		return (struct choice){ cfg->algorithm, &cfg->params };
+	if (i == 1)
+		return (struct choice){ cfg->prefetcher, &cfg->prefetch_params };
+	return (struct choice){ em_config_algorithm(cfg, r), &r->params };
+}
+
+static unsigned int choices_of_both(const struct em_config *a, const struct em_config *b)
+{
+	return 2 + (a->region_count < b->region_count ? a->region_count : b->region_count);
+}
+
+/* Counted as none, but left in the list, by which keep_params() knows them. */
+static void hide_params(struct em_config *cfg)
+{
+	for (unsigned int i = 0; i < choices_of_both(cfg, cfg); i++)
+		choice_of(cfg, i).params->count = 0;
+}
+
+/* After a file was read: what it did not set, nor take the algorithm of, is as before. */
+static void keep_params(struct em_config *before, struct em_config *cfg)
+{
+	for (unsigned int i = 0; i < choices_of_both(before, cfg); i++) {
+		struct choice old = choice_of(before, i), now = choice_of(cfg, i);
+		bool is_set = memcmp(old.params->list, now.params->list,
+				     sizeof(old.params->list));
+
+		if (!is_set && !strcmp(old.algorithm, now.algorithm))
+			now.params->count = old.params->count;
+	}
+}
+
+/* Those of algorithms for which there is another one in next. */
+static void drop_params(struct em_config *cfg, struct em_config *next)
+{
+	for (unsigned int i = 0; i < choices_of_both(cfg, next); i++)
+		if (strcmp(choice_of(cfg, i).algorithm, choice_of(next, i).algorithm))
+			*choice_of(cfg, i).params = (struct em_params){ 0 };
+}
+
 /* ---- changing -------------------------------------------------------- */
+
+static void read_policy(struct em_config *before, struct em_config *cfg,
+			const char *file_or_name)
+{
+	char err[2048];
+
+	hide_params(cfg);
+	if (strcmp(file_or_name, "-") ? cmd_policy_read(cfg, file_or_name, err, sizeof(err)) :
+					em_yaml_read(cfg, "-", err, sizeof(err)))
+		cmd_die(FAILED, "%s", err);
+	keep_params(before, cfg);
+}
+
+static void set_all(struct em_config *cfg, const char *const *settings, size_t count)
+{
+	char err[2048];
+
+	for (size_t i = 0; i < count; i++)
+		if (cmd_policy_set(cfg, settings[i], err, sizeof(err)))
+			cmd_die(FAILED, "%s", err);
+}
+
+/* Twice, since parameters may stand before the algorithm that they are for. */
+static void use_settings(struct em_config *cfg, const char *const *settings, size_t count)
+{
+	static struct em_config next;
+
+	next = *cfg;
+	set_all(&next, settings, count);
+	drop_params(cfg, &next);
+	set_all(cfg, settings, count);
+}
 
 static void resolve_limit(struct em_config *cfg)
 {
@@ -155,13 +242,9 @@ void cmd_live_apply(pid_t pid, const char *file_or_name, const char *const *sett
 	cmd_live_policy(pid, &before);
 	em_config_judge_plugins(cmd_plugin_place);
 	cfg = before;
-	if (file_or_name && (strcmp(file_or_name, "-") ?
-			     cmd_policy_read(&cfg, file_or_name, err, sizeof(err)) :
-			     em_yaml_read(&cfg, "-", err, sizeof(err))))
-		cmd_die(FAILED, "%s", err);
-	for (size_t i = 0; i < count; i++)
-		if (cmd_policy_set(&cfg, settings[i], err, sizeof(err)))
-			cmd_die(FAILED, "%s", err);
+	if (file_or_name)
+		read_policy(&before, &cfg, file_or_name);
+	use_settings(&cfg, settings, count);
 	resolve_limit(&cfg);
 	resolve_recording(&before, &cfg);
 	if (em_config_check(&cfg, err, sizeof(err)) ||

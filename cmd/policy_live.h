@@ -13,8 +13,9 @@ void cmd_live_policy(pid_t pid, struct em_config *cfg);
 
 /*
  * Puts what a policy file (or NULL) and KEY=VALUE settings say over the policy
- * in force, and prints what has changed. Dies with status 1 and a message;
- * nothing has changed then.
+ * in force, and prints what has changed. Another algorithm begins with its
+ * defaults: the parameters of the old one are dropped. Dies with status 1 and a
+ * message; nothing has changed then.
  */
 void cmd_live_apply(pid_t pid, const char *file_or_name, const char *const *settings,
 		    size_t count);

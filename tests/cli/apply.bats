@@ -81,6 +81,42 @@ expect_whole() {
 	expect_whole
 }
 
+@test "the parameters of an algorithm go with it" {
+	start_process --policy 2q --set eviction.params.in=30 --set eviction.params.out=60 \
+		--set 'regions[0].match.source=heap' --set 'regions[0].eviction.params.in=20'
+	# Another one by a file, which need not know of them.
+	printf 'eviction: {algorithm: fifo}\n' >fifo.yaml
+	extmem policy apply "$pid" ./fifo.yaml
+	expect_status 0
+	expect_output "- eviction.params=in=30 out=60"
+	expect_output "+ eviction.algorithm=fifo"
+	expect_output "- regions[0].eviction.params=in=20"
+	# By --set, with new ones, in either order.
+	extmem policy apply "$pid" --set eviction.params.small=20 --set eviction.algorithm=s3fifo
+	expect_status 0
+	expect_output "+ eviction.params=small=20"
+	extmem policy apply "$pid" --set eviction.algorithm=2q --set eviction.params.in=40
+	expect_output "- eviction.params=small=20"
+	expect_output "+ eviction.params=in=40"
+	# By standard input, whose algorithm has parameters of its own.
+	extmem policy apply "$pid" - <<<'eviction: {algorithm: s3fifo, params: {small: 5, ghosts: 50}}'
+	expect_output "+ eviction.params=small=5 ghosts=50"
+	# The same one keeps them, but for those that are named; a file names them all.
+	extmem policy apply "$pid" --set eviction.algorithm=s3fifo --set eviction.params.small=6
+	expect_output "+ eviction.params=small=6 ghosts=50"
+	extmem policy apply "$pid" - <<<'eviction: {algorithm: s3fifo}'
+	[ "$output" = "nothing to change" ]
+	extmem policy apply "$pid" - <<<'eviction: {params: {small: 7}}'
+	expect_output "+ eviction.params=small=7"
+	extmem policy apply "$pid" - <<<'eviction: {params: {}}'
+	expect_output "- eviction.params=small=7"
+	# Parameters of the old one, named for the new one, are refused.
+	extmem policy apply "$pid" --set eviction.algorithm=lru --set eviction.params.small=7
+	expect_status 1
+	expect_line "'eviction.params' has 'small': 'lru' has no such parameter, expected active"
+	expect_whole
+}
+
 @test "the limit goes up at once, and down as memory gets free" {
 	start_process
 	extmem policy apply "$pid" --set limits.memory=64M

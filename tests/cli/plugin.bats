@@ -256,6 +256,9 @@ build_example() {
 	extmem policy apply "$pid" --set eviction.params.step=65
 	expect_status 1
 	expect_line "'eviction.params' has 'step' as '65': expected a whole number from 1 to 64"
+	extmem policy apply "$pid" --set eviction.algorithm=fifo
+	expect_status 0
+	expect_output "- eviction.params=step=3"
 	extmem policy apply "$pid" --set eviction.plugin=./two.so
 	expect_status 1
 	expect_line "process $pid: line "
