@@ -315,7 +315,8 @@ extmem policy: cannot open 'none': No such file or directory"
 }
 
 @test "the example policies in extmem-policy(5) are good" {
-	sed -n '/^\.EX$/,/^\.EE$/p' "$srcdir/man/extmem-policy.5" |
+	sed -n '/^\.SH EXAMPLES$/,$p' "$srcdir/man/extmem-policy.5" |
+		sed -n '/^\.EX$/,/^\.EE$/p' |
 		sed 's/\\-/-/g' |
 		awk '/^\.EX$/ { n++; next } /^\.EE$/ { next }
 		     { print > ("example" n) }'

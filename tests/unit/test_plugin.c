@@ -7,6 +7,7 @@
 #include "plugin.h"
 #include "policies/policies.h"
 #include "tap.h"
+#include "util.h"
 #include "yaml.h"
 
 #include <errno.h>
@@ -234,8 +235,116 @@ static void test_judge(void)
 	em_config_judge_plugins(NULL);
 }
 
+/* ---- the manual ------------------------------------------------------- */
+
+/* A file of the sources, with neither comments nor roff, and one blank between words. */
+static char *read_source(const char *name)
+{
+	const char *dir = getenv("EM_SRCDIR");
+	char path[4096], *text = calloc(1, 1 << 18), *to = text;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir ? dir : ".", name);
+	f = fopen(path, "re");
+	ok(f && fread(text, 1, (1 << 18) - 1, f) > 0, "'%s' can be read", path);
+	if (f)
+		fclose(f);
+	for (const char *from = text; *from; from++) {
+		const char *end = strncmp(from, "/*", 2) ? NULL : strstr(from, "*/");
+
+		if (end)
+			from = end + 1;
+		else if (strchr(" \t\n", *from))
+			*to++ = ' ';
+		else if (*from != '\\')
+			*to++ = *from;
+		if (to - text > 1 && to[-1] == ' ' && to[-2] == ' ')
+			to--;
+	}
+	*to = '\0';
+	return text;
+}
+
+/* What stands between the braces of a declaration, or "". */
+static char *members(const char *text, const char *what)
+{
+	char head[64];
+	const char *at;
+
+	snprintf(head, sizeof(head), "%s {", what);
+	at = strstr(text, head);
+	if (at)
+		at += strlen(head);
+	return strndup(at ? at : "", at ? strcspn(at, "}") : 0);
+}
+
+/* The next member, without the blanks around it; NULL after the last. */
+static char *next_member(char **rest, const char *separator)
+{
+	char *word = strsep(rest, separator), *end;
+
+	if (!word)
+		return NULL;
+	word += strspn(word, " ");
+	for (end = word + strlen(word); end > word && end[-1] == ' ';)
+		*--end = '\0';
+	return *word ? word : next_member(rest, separator);
+}
+
+static void compare(const char *header, const char *manual, const char *what)
+{
+	const char *separator = strncmp(what, "enum", 4) ? ";" : ",";
+	char *a = members(header, what), *b = members(manual, what);
+	char *a_rest = a, *b_rest = b, *x, *y;
+	unsigned int count = 0;
+
+	do {
+		x = next_member(&a_rest, separator);
+		y = next_member(&b_rest, separator);
+		if (x || y)
+			is_str(y ? y : "", x ? x : "", "member %u of %s", count++, what);
+	} while (x || y);
+	ok(count, "%s is in both", what);
+	free(a);
+	free(b);
+}
+
+#define CONSTANT(name) { #name, (long long)(name) }
+
+static void test_manual(void)
+{
+	static const char *const declarations[] = {
+		"struct extmem_eviction", "struct extmem_cache", "enum extmem_event",
+		"enum extmem_advice", "struct extmem_prefetcher", "struct extmem_prefetch",
+		"struct extmem_guess", "struct extmem_param",
+	};
+	static const struct {
+		const char *name;
+		long long value;
+	} constants[] = {
+		CONSTANT(EXTMEM_EVICTION_VERSION), CONSTANT(EXTMEM_PREFETCHER_VERSION),
+		CONSTANT(EXTMEM_UNITS_MAX), CONSTANT(EXTMEM_UNIT_NONE),
+		CONSTANT(EXTMEM_PARAMS_MAX), CONSTANT(EXTMEM_GUESSES_MAX),
+		CONSTANT(EXTMEM_GUESS_PAGES_MAX), CONSTANT(EXTMEM_GUESS_STEP_MAX),
+		CONSTANT(EXTMEM_GUESS_THREAD_BYTES),
+	};
+	char *header = read_source("lib/extmem-policy.h");
+	char *manual = read_source("man/extmem-policy.5"), line[64];
+
+	for (size_t i = 0; i < EM_ARRAY_LEN(declarations); i++)
+		compare(header, manual, declarations[i]);
+	for (size_t i = 0; i < EM_ARRAY_LEN(constants); i++) {
+		snprintf(line, sizeof(line), " %s %lld ", constants[i].name,
+			 constants[i].value);
+		ok(strstr(manual, line), "the manual has%s", line);
+	}
+	free(header);
+	free(manual);
+}
+
 int main(void)
 {
+	test_manual();
 	test_eviction_tables();
 	test_prefetcher_tables();
 	test_registry();
