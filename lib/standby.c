@@ -405,6 +405,8 @@ int em_standby_forked(void)
 			ret = restore_failed(c);
 		c->count = c->dirty = 0;
 		c->state = EM_CLUSTER_FREE;
+		/* Who had reserved, and was not in the gate yet, is the parent's. */
+		atomic_store(&c->reading, 0);
 	}
 	standby.open = NULL;
 	if (standby.inherited) /* MOVE wants its destination empty */

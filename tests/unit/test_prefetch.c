@@ -380,6 +380,31 @@ static void throttled(const void *arg)
 	ok(comes_in(addr, 100 + 8 * 6), "and after many of those there are guesses again");
 }
 
+/* A reader has reserved room and is about to enter the gate, which a fork closes. */
+static void forked_meanwhile(const void *arg)
+{
+	uint64_t page;
+	int64_t buffer;
+	sigset_t old;
+
+	start_world(spawn_nothing, arg);
+	uintptr_t addr = stored_pages(64);
+	page = em_page_of(addr);
+	em_sys_block_signals(&old);
+	em_reclaim_lock();
+	is_int(em_standby_reserve(&page, 1, &buffer), 1, "room is reserved");
+	em_standby_fork_prepare();
+	is_int(em_standby_forked(), 0, "a child begins with empty buffers");
+	em_reclaim_unlock();
+	em_sys_restore_signals(&old);
+	/* Goes once round all buffers, and would wait for that reader for ever. */
+	is_int(count_good(addr, 0, 64, 1), 64, "it brings in what is stored");
+	fill_pages(addr, 0, 64, 2);
+	evict_all();
+	empty_standby();
+	is_int(count_good(addr, 0, 64, 2), 64, "and evicts, round and round");
+}
+
 int main(void)
 {
 	uint64_t seed = first_seed();
@@ -400,6 +425,7 @@ int main(void)
 	in_child("crowd, copy", crowd, plain);
 	in_child("crowd, move", crowd, move);
 	in_child("by faults", by_faults, plain);
+	in_child("forked meanwhile", forked_meanwhile, plain);
 	in_child("throttled", throttled, plain);
 	return done_testing();
 }
