@@ -310,7 +310,8 @@ tests_rows_rows_threads_LDFLAGS = $(row_ldflags)
 # ---- suites ----
 
 cli_tests = tests/cli/run.bats tests/cli/regions.bats tests/cli/apply.bats tests/cli/pressure.bats tests/cli/hints.bats tests/cli/stat.bats tests/cli/dump.bats \
-	tests/cli/policy.bats tests/cli/plugin.bats tests/cli/trace.bats tests/cli/replay.bats tests/cli/help.bats tests/cli/attach.bats
+	tests/cli/policy.bats tests/cli/plugin.bats tests/cli/trace.bats tests/cli/replay.bats tests/cli/help.bats tests/cli/attach.bats \
+	tests/lib/children.bats
 program_tests = tests/programs/bash.sh tests/programs/bc.sh \
 	tests/programs/clang.sh tests/programs/diff.sh tests/programs/g++.sh \
 	tests/programs/gawk.sh tests/programs/gcc.sh tests/programs/ghostscript.sh \
@@ -343,10 +344,10 @@ EXTRA_DIST += tests/policies/compare.py tests/policies/models.py \
 	$(policy_tests) $(fuzz_tests) tests/fuzz/corpus \
 	tests/check-handler-symbols tests/handler-symbols.txt \
 	tests/lib/tap-driver tests/lib/tally tests/lib/run-bats \
-	tests/lib/common.sh tests/lib/program.sh tests/run-programs \
+	tests/lib/children.sh tests/lib/common.sh tests/lib/program.sh tests/run-programs \
 	tests/stress/drift.sh \
 	tests/bench/run tests/bench/columns.sh tests/bench/workloads.sh \
-	tests/bench/report.awk tests/cli/helpers.bash \
+	tests/bench/report.awk tests/bench/chart.svg tests/cli/helpers.bash \
 	$(cli_tests) $(row_tests) $(stress_tests) $(program_tests) \
 	$(bench_tests)
 

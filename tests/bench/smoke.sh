@@ -71,10 +71,11 @@ is "nothing is left of it" [ "$before" = "$(swaps)" ]
 
 # Ended half-way, it puts back what it changed.
 "$bench" --only random-write-1 --columns kernel,extmem --seconds 30 --mb 64 >"$scratch/out" 2>&1 &
-children+=("$!")
+pid=$!
+own "$pid"
 sleep 2
-kill -TERM "${children[-1]}"
-wait "${children[-1]}"
+kill -TERM "$pid"
+wait "$pid"
 is "ends with the signal's status" [ $? -eq 143 ]
 is "nothing is left when it is ended half-way" [ "$before" = "$(swaps)" ]
 

@@ -115,7 +115,7 @@ run_command() {
 
 	column_before "$1"
 	(column_exec "$@") 2>"$scratch/err" </dev/null &
-	children=("$!")
+	own "$!"
 	wait "$!" 2>/dev/null # unlike a command in the foreground, it gives way to a signal
 	status=$?
 	children=()
@@ -389,7 +389,7 @@ redis_session() {
 
 	(column_exec "$1" "${command[@]}") >"$scratch/redis.log" 2>&1 </dev/null &
 	pid=$!
-	children=("$pid")
+	own "$pid"
 	redis_talk || result=1
 	redis_ask SHUTDOWN NOSAVE >/dev/null 2>&1
 	wait "$pid" 2>/dev/null

@@ -25,7 +25,7 @@ start_process() {
 		while (1) { substr($_, 1000 * (rand 900), 1) = "y" for @a; select undef, undef, undef, 0.01 }
 	' >out 2>err 3>&- &
 	pid=$!
-	children+=("$pid")
+	own "$pid"
 	for _ in $(seq 300); do
 		grep -q ready out && return
 		sleep 0.1
@@ -215,13 +215,13 @@ expect_whole() {
 		$| = 1; alarm 60; my $a = "x" x 30000000; my $child = fork;
 		if (!$child) { my $b = "y" x 20000000; print "$$\n"; sleep 60 } sleep 60' >out 3>&- &
 	pid=$!
-	children+=("$pid")
+	own "$pid"
 	for _ in $(seq 200); do
 		[ -s out ] && break
 		sleep 0.1
 	done
 	child=$(cat out)
-	children+=("$child")
+	own "$child"
 	extmem policy apply "$child" --set eviction.algorithm=clock
 	expect_status 0
 	extmem policy show "$pid"
@@ -238,7 +238,7 @@ expect_whole() {
 	expect_status 1
 	"$EXTMEM" run --limit 24M --swap "$scratch" -- sleep 30 3>&- &
 	pid=$!
-	children+=("$pid")
+	own "$pid"
 	for _ in $(seq 100); do
 		extmem stat "$pid"
 		[ "$status" = 0 ] && break

@@ -43,7 +43,7 @@ start_victim() {
 	"$EXTMEM" "${limit[@]}" -- "$verify" --seconds 4 --threads 2 \
 		>"$scratch/victim" 2>&1 3>&- &
 	victim=$!
-	children+=("$victim")
+	own "$victim"
 	sleep 1
 }
 

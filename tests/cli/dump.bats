@@ -88,7 +88,7 @@ teardown() {
 
 @test "dump of what is not managed, not there, or another's" {
 	sleep 1000 3>&- &
-	children+=($!)
+	own $!
 	extmem dump pages $!
 	expect_status 1
 	expect_line "not managed"
@@ -124,7 +124,7 @@ teardown() {
 		'my $x = "x" x 50_000_000; $| = 1; print "ready\n"; sleep 1000' \
 		>"$scratch/out" 3>&- &
 	pid=$!
-	children+=("$pid")
+	own "$pid"
 	for _ in $(seq 200); do
 		grep -q ready "$scratch/out" && break
 		sleep 0.05

@@ -8,6 +8,8 @@
 
 EXTMEM=${EXTMEM:-$BATS_TEST_DIRNAME/../../build/extmem}
 SOURCE=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+# shellcheck source=tests/lib/children.sh
+. "$SOURCE/tests/lib/children.sh"
 
 common_setup() {
 	unset EXTMEM_CONFIG EXTMEM_STATS EXTMEM_TRACE EXTMEM_RECORD EXTMEM_LIBRARY EXTMEM_POLICY_PATH LD_PRELOAD
@@ -15,16 +17,10 @@ common_setup() {
 	export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
 	scratch=$(mktemp -d /var/tmp/extmem-cli.XXXXXX)
 	chmod 755 "$scratch"
-	children=()
 }
 
 common_teardown() {
-	local pid
-
-	for pid in "${children[@]}"; do
-		kill -KILL "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true
-	done
+	end_children
 	rm -rf "$scratch"
 }
 
@@ -118,7 +114,7 @@ make_elf() {
 fake() {
 	perl -e "$fake_program" "$1" >"$scratch/fake" 3>&- &
 	fake_pid=$!
-	children+=("$fake_pid")
+	own "$fake_pid"
 	for _ in $(seq 200); do
 		grep -q ready "$scratch/fake" && return
 		sleep 0.05

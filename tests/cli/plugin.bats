@@ -241,7 +241,7 @@ build_example() {
 		while (1) { substr($_, 1000 * (rand 900), 1) = "y" for @a; select undef, undef, undef, 0.01 }
 	' >out 2>err 3>&- &
 	pid=$!
-	children+=("$pid")
+	own "$pid"
 	for _ in $(seq 100); do grep -q ready out && break; sleep 0.1; done
 	extmem policy show "$pid"
 	expect_output "  plugin: $scratch/one.so"
@@ -288,7 +288,7 @@ build_example() {
 		while (1) { substr($_, 1000 * (rand 900), 1) = "y" for @a; select undef, undef, undef, 0.01 }
 	' >out 2>err 3>&- &
 	pid=$!
-	children+=("$pid")
+	own "$pid"
 	for _ in $(seq 100); do grep -q ready out && grep -q "not in" err && break; sleep 0.1; done
 	grep -q "the eviction algorithm 'test' gave unit 4000000000, which is not in: it is not asked again" err
 	[ "$(grep -c "not in" err)" = 1 ]

@@ -60,7 +60,7 @@ number() {
 	"$EXTMEM" run --limit 16M --swap "$scratch" --stats stats.json \
 		--set quotas.io_bandwidth=1M/s -- perl -e "$random_writes" >out 2>err 3>&- &
 	pid=$!
-	children+=("$pid")
+	own "$pid"
 	# With 1M/s it would take a minute to fill.
 	for _ in $(seq 300); do
 		extmem policy apply "$pid" --set quotas.io_bandwidth=none
@@ -88,7 +88,7 @@ limit_now() {
 			substr($a[rand $of], rand 1e6, 1) = "y" for 1 .. 20 * $of;
 			select undef, undef, undef, 0.01 }' >out 2>err 3>&- &
 	pid=$!
-	children+=("$pid")
+	own "$pid"
 	for _ in $(seq 300); do
 		grep -q ready out && break
 		sleep 0.1

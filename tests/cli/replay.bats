@@ -151,7 +151,7 @@ start_process() {
 		while (1) { select undef, undef, undef, 0.02; print touch(), "\n" if $told && $told-- }
 	' >out 2>err 3>&- &
 	pid=$!
-	children+=("$pid")
+	own "$pid"
 	told=0
 	for _ in $(seq 300); do
 		grep -q ready out && return

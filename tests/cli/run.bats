@@ -456,6 +456,46 @@ kept() {
 	expect_line "strict mode of seccomp"
 }
 
+@test "a program that forbids itself to open files leaves its figures" {
+	need_paging
+	need_tool gcc
+	cat >"$scratch/shut.c" <<-'END'
+	#include <linux/filter.h>
+	#include <linux/seccomp.h>
+	#include <stddef.h>
+	#include <stdlib.h>
+	#include <string.h>
+	#include <sys/prctl.h>
+	#include <sys/syscall.h>
+	int main(void)
+	{
+		struct sock_filter code[] = {
+			BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
+			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		};
+		struct sock_fprog prog = { 4, code };
+		volatile char *data = malloc(48 << 20);
+
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+			return 99;
+		memset((char *)data, 7, 48 << 20);
+		return data[40 << 20] == 7 ? 3 : 4;
+	}
+	END
+	gcc -o "$scratch/shut" "$scratch/shut.c"
+	for name in figures 'figures.%p'; do
+		extmem run --limit 16M --swap "$scratch" --stats "$scratch/$name" -- "$scratch/shut"
+		expect_status 3
+		[ -z "$stderr" ]
+	done
+	for file in "$scratch/figures" "$scratch"/figures.*; do
+		grep -q '"command": "shut".*"limit_bytes": 16777216' "$file"
+	done
+}
+
 @test "a kernel or container without userfaultfd: one line with the way out" {
 	need_tool gcc
 	cat >"$scratch/deny.c" <<-'END'
@@ -698,7 +738,7 @@ kept() {
 	"$EXTMEM" run --swap "$scratch" -- sh -c 'echo $$; sleep 1000 & wait' \
 		>"$scratch/pid" 3>&- &
 	pid=$!
-	children+=("$pid")
+	own "$pid"
 	for _ in $(seq 200); do
 		[ -s "$scratch/pid" ] && break
 		sleep 0.05

@@ -24,7 +24,7 @@ teardown() {
 
 @test "stat of a process that has ended but was not waited for" {
 	perl -e 'if (!fork) { exit 0 } $| = 1; print "x"; sleep 1000' >"$scratch/out" 3>&- &
-	children+=($!)
+	own $!
 	for _ in $(seq 100); do
 		dead=$(ps -o pid=,stat= --ppid $! | awk '$2 ~ /^Z/ { print $1 }')
 		[ -z "$dead" ] || break
@@ -37,7 +37,7 @@ teardown() {
 
 @test "stat of a process that is not managed" {
 	sleep 1000 3>&- &
-	children+=($!)
+	own $!
 	extmem stat $!
 	expect_status 1
 	expect_line "not managed by extmem"
@@ -98,7 +98,7 @@ teardown() {
 @test "stat shows what it can, and fails for what it cannot" {
 	sleep 1000 3>&- &
 	other=$!
-	children+=("$other")
+	own "$other"
 	fake good
 	extmem stat "$other" "$fake_pid"
 	expect_status 1
@@ -195,7 +195,7 @@ teardown() {
 @test "stat --interval ends well when the process does" {
 	fake good
 	(sleep 0.3; kill -KILL "$fake_pid") 3>&- &
-	children+=($!)
+	own $!
 	extmem stat --interval 0.1 "$fake_pid"
 	expect_status 0
 	[ -z "$stderr" ]
@@ -204,7 +204,7 @@ teardown() {
 
 @test "stat --interval of what is not there is an error" {
 	sleep 1000 3>&- &
-	children+=($!)
+	own $!
 	extmem stat --interval 0.1 $!
 	expect_status 1
 	expect_line "not managed"
@@ -239,7 +239,7 @@ teardown() {
 		'my $x = "x" x 50_000_000; $| = 1; print "ready\n"; sleep 1000' \
 		>"$scratch/out" 3>&- &
 	pid=$!
-	children+=("$pid")
+	own "$pid"
 	for _ in $(seq 200); do
 		grep -q ready "$scratch/out" && break
 		sleep 0.05

@@ -205,13 +205,14 @@ same_count() {
 	"$EXTMEM" run --limit 16M --swap "$scratch" --trace "$scratch/t" -- perl -e \
 		'my $x = "x" x 40_000_000; $| = 1; print "ready\n"; while (1) { $x =~ tr/xy/yx/ }' \
 		>"$scratch/out" 3>&- &
-	children+=("$!")
+	pid=$!
+	own "$pid"
 	for _ in $(seq 400); do
 		[ "$(wc -c <"$scratch/t")" -gt 20000 ] && break
 		sleep 0.05
 	done
-	kill -KILL "${children[0]}"
-	wait "${children[0]}" || true
+	kill -KILL "$pid"
+	wait "$pid" || true
 	extmem dump trace "$scratch/t"
 	expect_status 0
 	[ "$(grep -vc '#' <<<"$output")" -gt 1000 ]

@@ -13,6 +13,9 @@ builddir=${EM_BUILDDIR:-$srcdir/build}
 extmem=${EXTMEM:-$builddir/extmem}
 measure=$builddir/tests/lib/measure
 
+# shellcheck source=tests/lib/children.sh
+. "$srcdir/tests/lib/children.sh"
+
 # ---- TAP -------------------------------------------------------------------
 
 tap_count=0
@@ -56,19 +59,14 @@ tap_bail() {
 	exit 1
 }
 
-# ---- a place, and children -------------------------------------------------
+# ---- a place ---------------------------------------------------------------
 
 # On a disk: swap files on a RAM file system are refused, with reason.
 scratch=$(mktemp -d /var/tmp/extmem-test.XXXXXX) || exit 1
 chmod 755 "$scratch"
-children=()
 
 cleanup() {
-	local pid
-
-	for pid in "${children[@]}"; do
-		kill -KILL "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
-	done
+	end_children
 	rm -rf "$scratch"
 }
 trap cleanup EXIT

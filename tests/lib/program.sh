@@ -38,7 +38,7 @@ alone_kib=0
 limit_kib=0
 swap=$scratch/swap
 stats=$scratch/stats
-watch_pid=''
+watch_child=''
 watch_began=0
 
 [ -z "${EM_TEST_LONG:-}" ] || size=full
@@ -88,8 +88,8 @@ watch_start() {
 	watch_began=$SECONDS
 	: >"$scratch/watched"
 	watch_loop "$1" >"$scratch/watched" 2>/dev/null &
-	watch_pid=$!
-	children+=("$watch_pid")
+	own "$!"
+	watch_child=${children[-1]}
 }
 
 # One line a sample: resident, limit, anonymous, in KiB. In haste for the first.
@@ -113,8 +113,7 @@ watch_loop() {
 watch_verdict() {
 	local samples resident anonymous over seconds=$((SECONDS - watch_began))
 
-	kill "$watch_pid" 2>/dev/null
-	wait "$watch_pid" 2>/dev/null
+	end_child "$watch_child"
 	read -r samples resident anonymous over < <(awk '
 		{
 			n++
@@ -209,7 +208,7 @@ run_managed() {
 	"$extmem" run --limit "${limit_kib}K" --swap "$swap" --stats "$stats" "${options[@]}" -- \
 		"$@" <"$input" >"$out" 2>"$scratch/err" &
 	pid=$!
-	children+=("$pid")
+	own "$pid"
 	watch_start "$pid"
 	wait "$pid"
 	status=$?
@@ -252,7 +251,7 @@ server_start() {
 	fi
 	"${managed[@]}" "$@" <"$input" >"$scratch/server.log" 2>&1 &
 	server_pid=$!
-	children+=("$server_pid")
+	own "$server_pid"
 	[ ${#managed[@]} -eq 0 ] || watch_start "$server_pid"
 }
 
@@ -289,9 +288,11 @@ server_stop() {
 same_output() {
 	if [ -s "$1" ] && cmp "$1" "$2" >"$scratch/cmp" 2>&1; then
 		tap_ok "${3:-the output} is the same, byte for byte"
-	else
-		tap_not_ok "${3:-the output} is the same, byte for byte" "$scratch/cmp"
+		return
 	fi
+	diff -a "$1" "$2" 2>&1 | head -n 8 | cut -c 1-200 >>"$scratch/cmp"
+	[ ! -s "$scratch/err" ] || tail -n 8 "$scratch/err" >>"$scratch/cmp"
+	tap_not_ok "${3:-the output} is the same, byte for byte" "$scratch/cmp"
 }
 
 # compare COMMAND...: alone, then managed, then what came out.

@@ -36,7 +36,7 @@ save_under_load() {
 	redis-benchmark -s "$socket" -c 4 -P 16 -q -n 100000000 -r 1000000000 \
 		eval "$rewrite" 0 __rand_int__ >/dev/null 2>&1 &
 	writer=$!
-	children+=("$writer")
+	own "$writer"
 	for ((i = 0; i < saves; i++)); do
 		sleep 0.3
 		ask BGSAVE >>"$scratch/saves"

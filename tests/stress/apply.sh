@@ -91,7 +91,7 @@ head -c 20000 "$scratch/first" >"$scratch/second"
 	--set eviction.plugin="$plugin" -- "$verify" --mb 256 --threads "$threads" \
 	--seconds $((seconds + 2)) --seed "$seed" --mode mixed >"$scratch/log" 2>&1 &
 pid=$!
-children+=("$pid")
+own "$pid"
 sleep 1
 
 good=0 bad=0 wrong=0 slowest=0

@@ -54,7 +54,7 @@ tap_note "seed $seed, $mb MB, $threads threads, $minutes minutes"
 "$extmem" run --limit $((mb / 4))M --swap "$swap" -- "$verify" --mb "$mb" --threads "$threads" \
 	--seconds $((minutes * 60)) --seed "$seed" --mode mixed >"$scratch/log" 2>&1 &
 pid=$!
-children+=("$pid")
+own "$pid"
 pause=$(awk "BEGIN { print $minutes * 60 / $samples }")
 while kill -0 "$pid" 2>/dev/null; do
 	sample "$pid" >>"$scratch/samples" 2>/dev/null

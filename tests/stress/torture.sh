@@ -95,7 +95,7 @@ managed() {
 		${kinds[$1]} -- "$torture" --seconds "$seconds" --seed "$2" \
 		>"$scratch/log$3" 2>&1 </dev/null &
 	pid=$!
-	children+=("$pid")
+	own "$pid"
 }
 
 both_of() {
@@ -111,7 +111,7 @@ both_of() {
 
 alone() {
 	"$torture" --seconds "$seconds" --seed "$first_seed" >"$scratch/log" 2>&1 </dev/null &
-	children+=($!)
+	own $!
 	verdict "seed $first_seed, alone" $! "$scratch/log"
 }
 
