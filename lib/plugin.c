@@ -53,8 +53,8 @@ static int check_head(const char *symbol, uint32_t version, uint32_t known, cons
 			      symbol, version, known);
 	if (!is_name(name))
 		return refuse(err, err_bytes,
-			      "the name in its %s is none: expected 1 to %d of a-z, 0-9, +, - and _",
-			      symbol, EM_NAME_MAX);
+			      "the name in its %s is '%s': expected 1 to %d of a-z, 0-9, +, - and _",
+			      symbol, name ? name : "", EM_NAME_MAX);
 	return 0;
 }
 
@@ -68,8 +68,8 @@ static int check_params(const char *symbol, const struct extmem_param *p, char *
 				      symbol, EXTMEM_PARAMS_MAX);
 		if (!is_name(p[i].name))
 			return refuse(err, err_bytes,
-				      "parameter %u of its %s has no name: expected 1 to %d of a-z, 0-9, +, - and _",
-				      i, symbol, EM_NAME_MAX);
+				      "the name of parameter %u of its %s is '%s': expected 1 to %d of a-z, 0-9, +, - and _",
+				      i, symbol, p[i].name, EM_NAME_MAX);
 		if (p[i].def < p[i].min || p[i].def > p[i].max)
 			return refuse(err, err_bytes,
 				      "the default of '%s' in its %s is %lld: expected a number from %lld to %lld",
@@ -92,8 +92,9 @@ static int check_eviction(const struct extmem_eviction *e, char *err, size_t err
 			      symbol, e->unit_bytes, e->state_bytes, EM_UNIT_BYTES_MAX,
 			      EM_STATE_BYTES_MAX);
 	if (!e->insert || !e->victim)
-		return refuse(err, err_bytes, "its %s has no function '%s'", symbol,
-			      e->insert ? "victim" : "insert");
+		return refuse(err, err_bytes,
+			      "its %s has no function '%s': every algorithm needs insert and victim",
+			      symbol, e->insert ? "victim" : "insert");
 	return check_params(symbol, e->params, err, err_bytes);
 }
 
@@ -111,7 +112,8 @@ static int check_prefetcher(const struct extmem_prefetcher *p, char *err, size_t
 			      symbol, p->thread_bytes, p->state_bytes,
 			      EXTMEM_GUESS_THREAD_BYTES, EM_STATE_BYTES_MAX);
 	if (!p->guess)
-		return refuse(err, err_bytes, "its %s has no function 'guess'", symbol);
+		return refuse(err, err_bytes,
+			      "its %s has no function 'guess': every prefetcher needs it", symbol);
 	return check_params(symbol, p->params, err, err_bytes);
 }
 

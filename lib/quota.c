@@ -13,8 +13,11 @@ struct bucket {
 
 static struct bucket io, faults;
 
+/* What is owed stays owed while the rate does. */
 static void set_rate(struct bucket *b, uint64_t rate)
 {
+	if (atomic_load(&b->rate) == rate)
+		return;
 	atomic_store(&b->paid_ns, 0);
 	atomic_store(&b->rate, rate);
 }

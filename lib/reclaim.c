@@ -726,7 +726,9 @@ static void go_past_limit(int error)
 		em_panic("no memory left below the limit and no room in the store "
 			 "(error %d); stopping, as 'limits.on_full: abort' asks", -error);
 	em_log_once("the limit cannot be kept (error %d): %s; the program grows past it",
-		    -error, error == -ENOENT ? "everything is in use by system calls"
+		    -error, error == -ENOENT ? "nothing can leave: it is in use by "
+					       "system calls, pinned, or withheld by the "
+					       "eviction algorithm"
 					     : "the store is full or fails");
 	em_credits_force();
 }

@@ -70,25 +70,25 @@ static void test_eviction_tables(void)
 	refused(&e, NULL, "its extmem_plugin_eviction has version 2: expected 1, so compile it with the extmem-policy.h of this extmem");
 	e = good;
 	e.name = NULL;
-	refused(&e, NULL, "the name in its extmem_plugin_eviction is none: expected 1 to 23 of a-z, 0-9, +, - and _");
+	refused(&e, NULL, "the name in its extmem_plugin_eviction is '': expected 1 to 23 of a-z, 0-9, +, - and _");
 	e.name = "Mine";
-	refused(&e, NULL, "the name in its extmem_plugin_eviction is none: expected 1 to 23 of a-z, 0-9, +, - and _");
+	refused(&e, NULL, "the name in its extmem_plugin_eviction is 'Mine': expected 1 to 23 of a-z, 0-9, +, - and _");
 	e.name = "aaaaaaaaaaaaaaaaaaaaaaaa";
-	refused(&e, NULL, "the name in its extmem_plugin_eviction is none: expected 1 to 23 of a-z, 0-9, +, - and _");
+	refused(&e, NULL, "the name in its extmem_plugin_eviction is 'aaaaaaaaaaaaaaaaaaaaaaaa': expected 1 to 23 of a-z, 0-9, +, - and _");
 	e = good;
 	e.unit_bytes = 65;
 	refused(&e, NULL, "its extmem_plugin_eviction wants 65 bytes a unit and 67108864 beside: expected at most 64 and 67108864");
 	e = good;
 	e.insert = NULL;
-	refused(&e, NULL, "its extmem_plugin_eviction has no function 'insert'");
+	refused(&e, NULL, "its extmem_plugin_eviction has no function 'insert': every algorithm needs insert and victim");
 	e = good;
 	e.victim = NULL;
-	refused(&e, NULL, "its extmem_plugin_eviction has no function 'victim'");
+	refused(&e, NULL, "its extmem_plugin_eviction has no function 'victim': every algorithm needs insert and victim");
 	e = good;
 	e.params = upside;
 	refused(&e, NULL, "the default of 'x' in its extmem_plugin_eviction is 3: expected a number from 4 to 9");
 	e.params = unnamed;
-	refused(&e, NULL, "parameter 0 of its extmem_plugin_eviction has no name: expected 1 to 23 of a-z, 0-9, +, - and _");
+	refused(&e, NULL, "the name of parameter 0 of its extmem_plugin_eviction is '': expected 1 to 23 of a-z, 0-9, +, - and _");
 	e.params = many;
 	for (int i = 0; i <= EXTMEM_PARAMS_MAX; i++)
 		many[i] = params[0];
@@ -107,7 +107,7 @@ static void test_prefetcher_tables(void)
 	refused(&good, &p, "its extmem_plugin_prefetcher wants 257 bytes a thread and 0 beside: expected at most 256 and 67108864");
 	p = good_prefetcher;
 	p.guess = NULL;
-	refused(NULL, &p, "its extmem_plugin_prefetcher has no function 'guess'");
+	refused(NULL, &p, "its extmem_plugin_prefetcher has no function 'guess': every prefetcher needs it");
 }
 
 static void test_registry(void)

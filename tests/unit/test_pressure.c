@@ -66,6 +66,8 @@ static void test_quotas(void)
 	set(1u << 20, 0);
 	em_quota_use_io(1u << 30);
 	ok(em_quota_is_owed(), "a thousand seconds are owed");
+	set(1u << 20, 0);
+	ok(em_quota_is_owed(), "and stay owed when the same rate is asked for again");
 	set(2u << 20, 0);
 	ok(!em_quota_is_owed(), "another rate begins with nothing owed");
 }
