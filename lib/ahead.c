@@ -36,6 +36,15 @@ void em_ahead_forked(void)
 		atomic_store(&ahead.wishes[i], 0);
 }
 
+void em_ahead_drop_guesses(void)
+{
+	for (uint32_t i = 0; i < EM_WISHES; i++) {
+		uint64_t w = atomic_load_explicit(&ahead.wishes[i], memory_order_relaxed);
+		if (w & WISH_STAGE)
+			atomic_compare_exchange_strong(&ahead.wishes[i], &w, 0);
+	}
+}
+
 void em_ahead_settle(void)
 {
 	atomic_store(&ahead.settled, true);

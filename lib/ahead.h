@@ -44,5 +44,7 @@ void em_ahead_forked(void);
 void em_ahead_settle(void);
 /* Asks; forgotten when there are too many wishes already. EM_HANDLER */
 void em_ahead_ask(const struct em_wish *w);
+/* Forgets what was guessed and not begun: it would take the place of better guesses. */
+void em_ahead_drop_guesses(void);
 
 #endif

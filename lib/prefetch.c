@@ -112,6 +112,7 @@ int em_prefetch_use(const char *name, const struct em_params *params,
 		change_recorded(p, recorded);
 	else
 		atomic_store(&prefetch.in_force, p);
+	em_ahead_drop_guesses(); /* they were the old one's */
 	return 0;
 }
 
