@@ -53,6 +53,8 @@ static struct {
 	struct em_config cfg;
 	char stats_path[EM_CONFIG_PATH_MAX];
 	pid_t reporter;    /* the process that `extmem run` became */
+	pid_t settled;     /* the process that must not open files any more, or 0 */
+	int report_fd;     /* opened before that; or -1 */
 	_Atomic bool reported;
 	uint64_t excess_pages; /* what the limit is still above the one asked for */
 	struct em_tune tune;
@@ -535,31 +537,64 @@ static bool report_path(char *out, size_t bytes)
 	return true;
 }
 
-static void write_report(const char *path, const char *text, size_t bytes)
+static int open_report(const char *path)
 {
 	long fd = em_syscall(SYS_openat, AT_FDCWD, (long)path,
 			     O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644, 0, 0);
 
-	if (fd < 0) {
+	if (fd < 0)
 		em_log("cannot write '%s': error %d", path, (int)-fd);
-		return;
-	}
-	if (em_syscall(SYS_write, fd, (long)text, (long)bytes, 0, 0, 0) != (long)bytes)
+	return (int)fd;
+}
+
+static void write_report(int fd, const char *path, const char *text, size_t bytes)
+{
+	long n = em_sys_pwrite(fd, text, bytes, 0);
+
+	if (n == -ESPIPE) /* a terminal, a pipe */
+		n = em_syscall(SYS_write, fd, (long)text, (long)bytes, 0, 0, 0);
+	if (n != (long)bytes)
 		em_log("cannot write '%s' whole", path);
 	em_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+void em_core_settle(void)
+{
+	char path[EM_CONFIG_PATH_MAX + 16];
+
+	if (!em_core_active() || core.settled == own_pid())
+		return;
+	core.report_fd = report_path(path, sizeof(path)) ? open_report(path) : -1;
+	if (core.report_fd >= 0)
+		core.report_fd = em_sys_raise_fd(core.report_fd);
+	core.settled = own_pid();
+}
+
+/* -1: there is none, nor can there be. */
+static int report_file(const char *path)
+{
+	if (!core.settled)
+		return open_report(path);
+	return core.settled == own_pid() ? core.report_fd : -1;
 }
 
 void em_core_report(void)
 {
 	static struct em_report report;
 	static char text[16384], path[EM_CONFIG_PATH_MAX + 16];
+	bool due = em_core_active() && report_path(path, sizeof(path));
+	int fd;
 
+	if (due) /* what is still being counted is in the trace as well */
+		em_delivery_rest();
 	em_trace_end();
-	if (!em_core_active() || !report_path(path, sizeof(path)) ||
-	    atomic_exchange(&core.reported, true))
+	if (!due || atomic_exchange(&core.reported, true))
 		return;
 	em_report_take(&report, em_segment);
+	fd = report_file(path);
+	if (fd < 0)
+		return;
 	int n = em_report_json(&report, em_segment, text, sizeof(text));
 	if (n > 0)
-		write_report(path, text, (size_t)n);
+		write_report(fd, path, text, (size_t)n);
 }

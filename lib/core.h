@@ -31,5 +31,10 @@ const struct em_config *em_core_config(void);
 
 /* The last figures, when the process ends: EXTMEM_STATS names the file. */
 void em_core_report(void);
+/*
+ * The program locks itself in: the file of the last figures is opened now. A child
+ * that is forked after that leaves none.
+ */
+void em_core_settle(void);
 
 #endif

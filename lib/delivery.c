@@ -10,6 +10,9 @@
 
 /* So many faults can be waiting for the disk at once. */
 #define EM_SERVERS_MAX 8u
+/* So often, and so long each time, does the end of a process look whether they are done. */
+#define EM_REST_TRIES 100
+#define EM_REST_NS 1000000
 
 static struct {
 	bool by_thread;
@@ -17,6 +20,7 @@ static struct {
 	_Atomic uint32_t servers;
 	_Atomic uint32_t idle;   /* servers that want to lead */
 	_Atomic uint32_t led;    /* futex: 1 while somebody leads */
+	_Atomic uint32_t serving; /* servers that have a fault in hand */
 } delivery;
 
 bool em_delivery_by_thread(void) { return delivery.by_thread; }
@@ -104,11 +108,21 @@ static void serve_on(void)
 		int ret = em_sys_read_fault(&f);
 		if (ret < 0)
 			em_panic("cannot read faults: error %d", -ret);
+		atomic_fetch_add(&delivery.serving, 1);
 		leading = !em_fault_would_wait(f.addr);
 		if (!leading)
 			let_lead();
 		serve(&f);
+		atomic_fetch_sub(&delivery.serving, 1);
 	}
+}
+
+void em_delivery_rest(void)
+{
+	uint32_t n;
+
+	for (int i = 0; i < EM_REST_TRIES && (n = atomic_load(&delivery.serving)) > 0; i++)
+		em_sys_wait(&delivery.serving, n, EM_REST_NS);
 }
 
 /* ---- starting -------------------------------------------------------- */
@@ -132,6 +146,7 @@ static int start(bool by_thread, struct em_sys_features *features)
 
 	atomic_store(&delivery.idle, 0);
 	atomic_store(&delivery.led, 0);
+	atomic_store(&delivery.serving, 0);
 	delivery.by_thread = by_thread; /* the server's start asks */
 	if (by_thread) {
 		ret = start_by_thread(features);

@@ -51,6 +51,11 @@ int em_delivery_start(bool by_thread, const struct em_delivery_hooks *hooks,
 int em_delivery_forked(struct em_sys_features *features, sigset_t *mask);
 /* Starts all servers that there may be: the program locks itself in. EM_BLOCKS */
 void em_delivery_settle(void);
+/*
+ * At the end of a process, until what was read is served and counted: who faulted
+ * goes on before that. Not for ever, since another thread's fault may take long. EM_BLOCKS
+ */
+void em_delivery_rest(void);
 /* Whether faults are delivered to threads. EM_HANDLER */
 bool em_delivery_by_thread(void);
 

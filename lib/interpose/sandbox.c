@@ -14,6 +14,7 @@
  */
 #include "ahead.h"
 #include "arch.h"
+#include "core.h"
 #include "delivery.h"
 #include "interpose.h"
 #include "knobs.h"
@@ -116,6 +117,7 @@ static void prepare(void)
 	em_ahead_settle();
 	em_delivery_settle();
 	em_trace_load_settle();
+	em_core_settle();
 	em_sys_block_signals(&old);
 	em_reclaim_lock();
 	em_standby_drain();
