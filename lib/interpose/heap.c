@@ -121,19 +121,27 @@ static void *extent_alloc(extent_hooks_t *hooks, void *new_addr, size_t size,
 	return (void *)at;
 }
 
-static bool extent_dalloc(extent_hooks_t *hooks, void *addr, size_t size,
-			  bool committed, unsigned arena)
+static void extent_destroy(extent_hooks_t *hooks, void *addr, size_t size,
+			   bool committed, unsigned arena)
 {
 	(void)hooks;
 	(void)committed;
 	(void)arena;
-	return em_mem_munmap((uintptr_t)addr, size) < 0;
+	em_mem_munmap((uintptr_t)addr, size);
 }
 
-static void extent_destroy(extent_hooks_t *hooks, void *addr, size_t size,
-			   bool committed, unsigned arena)
+/*
+ * jemalloc asks for ever larger chunks and gives them back in pieces: gaps into
+ * which its next chunk does not fit. Where addresses cost nothing, it keeps them and
+ * only purges the pieces, or page tables would grow with every chunk.
+ */
+static bool extent_dalloc(extent_hooks_t *hooks, void *addr, size_t size,
+			  bool committed, unsigned arena)
 {
-	extent_dalloc(hooks, addr, size, committed, arena);
+	if (em_in_window((uintptr_t)addr) && !em_window_is_sparse())
+		return true;
+	extent_destroy(hooks, addr, size, committed, arena);
+	return false;
 }
 
 /*

@@ -298,6 +298,39 @@ print("as it should be")') >"$scratch/said" 2>"$scratch/stderr" 3>&-
 	done
 }
 
+# Large blocks of all sizes that come and go: what the tables of pages take must
+# go by what there is at one time, not by all that there ever was.
+@test "a heap that is made and freed for long uses no new addresses" {
+	need_paging
+	need_tool python3
+	cat >"$scratch/churn.py" <<-'END'
+		import ctypes, random
+		libc = ctypes.CDLL(None)
+		libc.malloc.restype = ctypes.c_void_p
+		libc.malloc.argtypes = libc.free.argtypes = [ctypes.c_void_p]
+		def tables():
+		    for line in open("/proc/self/status"):
+		        if line.startswith("RssShmem"):
+		            return int(line.split()[1])
+		live = []
+		random.seed(1)
+		for i in range(700):
+		    if len(live) == 8:
+		        libc.free(live.pop(random.randrange(8)))
+		        libc.malloc_trim(0)
+		    size = random.randrange(1 << 20, 30 << 20)
+		    block = libc.malloc(size)
+		    for at in range(0, size, 1 << 18):
+		        ctypes.memset(block + at, 1, 1)
+		    live.append(block)
+		    if i == 100:
+		        before = tables()
+		print(tables() - before)
+	END
+	"$EXTMEM" run --limit 64M --swap "$scratch" -- python3 "$scratch/churn.py" >"$scratch/grown" 3>&-
+	[ "$(cat "$scratch/grown")" -lt 1024 ] || { echo "grown by $(cat "$scratch/grown") KiB"; false; }
+}
+
 @test "a program under 'ulimit -v' is managed, and runs out where it should" {
 	need_paging
 	need_tool python3
