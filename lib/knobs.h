@@ -26,6 +26,7 @@
 	X(MASKS, "masks")  /* SIGBUS and SIGSYS kept out of signal masks */ \
 	X(SHOWN, "shown")  /* the program sees its signals, not what stands in for them */ \
 	X(FORWARD, "forward") /* signals that are not ours are passed on */ \
+	X(SENT, "sent")    /* a SIGBUS that somebody sent is not taken for a fault */ \
 	X(RESTART, "restart") /* what they interrupt goes on as the program's action says */ \
 	X(TSC, "tsc")      /* time is read without the instruction that may be forbidden */ \
 	X(LIBC, "libc")    /* what libc touches with signals blocked stays out */ \

@@ -214,7 +214,8 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	ucontext_t *uc = context;
 	uintptr_t addr = (uintptr_t)info->si_addr;
 
-	if (em_arch_copy_fixup(uc))
+	/* Sent while reclaim copies a page, it does not say that the page is not there. */
+	if ((is_forced(sig, info) || !em_protects(EM_KNOB_SENT)) && em_arch_copy_fixup(uc))
 		return;
 	if (info->si_code != BUS_ADRERR || !em_in_window(addr) ||
 	    em_fault_handle(addr, em_arch_fault_is_write(uc),

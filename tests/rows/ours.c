@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
@@ -394,6 +395,30 @@ static void suspended(void)
 		unblock(sig);
 		ROW_CHECK(handled[sig] == 2);
 	}
+}
+
+/* They find a thread of ours at work as well, which must not take them for faults. */
+static void bombarded(void)
+{
+	size_t bytes = 64u << 20; /* four times the limit */
+	unsigned char *p = row_map(bytes);
+	pid_t pid, parent = getpid();
+
+	handle(SIGBUS, 0);
+	row_fill(p, bytes, 1);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (; getppid() == parent && kill(parent, SIGBUS) == 0; usleep(300))
+			;
+		_exit(0);
+	}
+	for (int i = 0; i < 4; i++) {
+		row_verify(p, bytes, 1);
+		row_fill(p, bytes, 1);
+	}
+	ROW_CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+	ROW_CHECK(handled[SIGBUS] > 0);
 }
 
 static int wait_with(int way, int fd, const sigset_t *set)
@@ -889,6 +914,7 @@ static const struct row rows[] = {
 	{ "flags", "shown", flags_of_actions },
 	{ "deaths", "forward", deaths },
 	{ "bus-error", "forward", bus_error },
+	{ "bombarded", "sent", bombarded },
 	{ "jumps", "shown", jumps },
 	{ "contexts", "shown", contexts },
 	{ "context-of-handler", "masks", context_of_handler },
