@@ -142,20 +142,26 @@ function cpu_of(name, col,   r, n, gb) {
 
 # Reads a target; leaves wanted, reference, the column it refers to, got, verdict,
 # and the spread of got in middle, least and most.
-function judge(name, target,   part) {
+function judge(name, target,   part, found) {
 	split(target, part, ":")
 	reference = part[1]
 	wanted = part[2]
 	referred = column_of(name, reference)
-	if (reference == "at-most" ? median_of(name, "extmem", "value") :
-				     ratio_of(name, "extmem", reference)) {
-		got = middle
-		verdict = wanted == "-" ? "" :
-			(reference == "at-most" ? got <= wanted + 0 : got >= wanted + 0) ? "met" : "NOT MET"
-		return 1
-	}
-	verdict = wanted == "-" ? "" : "no figure"
-	return 0
+	if (reference == "at-most")
+		found = median_of(name, "extmem", "value")
+	else
+		found = ratio_of(name, "extmem", reference)
+	got = middle
+	verdict = ""
+	if (wanted == "-")
+		return found
+	if (!found)
+		verdict = "no figure"
+	else if (reference == "at-most")
+		verdict = got <= wanted + 0 ? "met" : "NOT MET"
+	else
+		verdict = got >= wanted + 0 ? "met" : "NOT MET"
+	return found
 }
 
 # ---- a table ---------------------------------------------------------------
@@ -211,12 +217,12 @@ function print_together(i,   n, k, all, above, known) {
 	for (k = 1; k <= n; k++)
 		if (ratio_of(all[k], "extmem", together_reference[i])) {
 			known++
-			above += middle >= together_least[i]
+			above += (middle >= together_least[i])
 		}
 	if (known == n)
 		printf "%s: %d of %d at %s times the %s or more, %d wanted: %s\n",
 			together_names[i], above, n, together_least[i], together_reference[i],
-			together_count[i], above >= together_count[i] ? "met" : "NOT MET"
+			together_count[i], (above >= together_count[i] ? "met" : "NOT MET")
 }
 
 function print_cpu(   i, name, col, kernel, ours, head) {
@@ -311,7 +317,7 @@ function json_spread() {
 }
 
 # Every metric of a column: median, min, max, and the rounds as they were.
-function json_column(name, col,   key, part, metrics, n, i, r, out, list, sep) {
+function json_column(name, col,   key, part, metrics, n, i, r, out, list, sep, known) {
 	for (key in figure) {
 		split(key, part, SUBSEP)
 		if (part[1] == name && part[2] == col && !(part[4] in list)) {
@@ -325,8 +331,8 @@ function json_column(name, col,   key, part, metrics, n, i, r, out, list, sep) {
 		out = out (i > 1 ? ", " : "") quoted(metrics[i]) ": {" json_spread() ", \"rounds\": ["
 		sep = ""
 		for (r = 1; r <= rounds; r++) {
-			out = out sep ((name, col, r, metrics[i]) in figure ?
-				number(figure[name, col, r, metrics[i]]) : "null")
+			known = (name, col, r, metrics[i]) in figure
+			out = out sep (known ? number(figure[name, col, r, metrics[i]]) : "null")
 			sep = ", "
 		}
 		out = out "]}"

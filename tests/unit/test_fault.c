@@ -161,7 +161,7 @@ static void read_errors(const void *arg)
 	is_int(count_good(addr, 1, 8, 1), 7, "short and interrupted reads are carried on");
 	is_int(em_region_unmap(addr, 8 * PAGE), 0, "all can be unmapped");
 	is_int(em_slots_used(), 0, "the lost page's slot comes back, too");
-	is_int(em_credits_free(), em_segment->credit_pages, "and every credit");
+	is_int(credits_at_rest(), em_segment->credit_pages, "and every credit");
 }
 
 /* A run fails because of one page in it: only that one is lost. */
@@ -399,7 +399,7 @@ static void kernel_errors(const void *arg)
 	is_int(count_good(addr, 0, 64, 1), 64, "from the store as well");
 	check_balance(addr, 64, "mapped in part");
 	is_int(em_region_discard(addr, 64 * PAGE), 0, "discarded");
-	is_int(em_credits_free(), em_segment->credit_pages, "every credit came back");
+	is_int(credits_at_rest(), em_segment->credit_pages, "every credit came back");
 	is_int(em_slots_used(), 0, "and every slot");
 }
 

@@ -186,7 +186,7 @@ static void four_times_the_limit(const void *arg)
 		em_region_unmap(workers[i].addr, workers[i].pages * PAGE);
 	finish_writes();
 	is_int(em_slots_used(), 0, "unmapped, no slot is lost");
-	is_int(em_credits_free(), em_segment->credit_pages, "nor a credit");
+	is_int(credits_at_rest(), em_segment->credit_pages, "nor a credit");
 	r = report_now();
 	is_int(r.standby_bytes + r.stored_bytes + r.clean_bytes, 0, "and the gauges say zero");
 }
@@ -359,7 +359,7 @@ static void failed_writes(const void *arg)
 	em_region_unmap(addr, pages * PAGE);
 	finish_writes();
 	is_int(em_slots_used(), 0, "no slot is lost");
-	is_int(em_credits_free(), em_segment->credit_pages, "nor a credit");
+	is_int(credits_at_rest(), em_segment->credit_pages, "nor a credit");
 }
 
 /* One write fails, and its pages are written to, moved, discarded meanwhile. */

@@ -291,7 +291,7 @@ static void random_operations(const void *arg)
 	is_int(em_region_unmap(base, ARENA * PAGE), 0, "all is unmapped");
 	finish_writes();
 	is_int(em_slots_used(), 0, "no slot is lost");
-	is_int(em_credits_free(), em_segment->credit_pages, "nor a credit");
+	is_int(credits_at_rest(), em_segment->credit_pages, "nor a credit");
 	is_int(fake.mapped, 0, "and nothing is mapped");
 }
 
@@ -405,7 +405,7 @@ static void locked(const void *arg)
 	is_int(em_region_unmap(addr, 64 * PAGE), 0, "but can be unmapped");
 	is_int(em_table->region_count, 0, "and is gone");
 	is_int(fake.mapped, 0, "from memory, too");
-	is_int(em_credits_free(), em_segment->credit_pages, "with all its credits");
+	is_int(credits_at_rest(), em_segment->credit_pages, "with all its credits");
 
 	uintptr_t moved;
 	addr = map_pages(8);
@@ -449,7 +449,7 @@ static void touched_meanwhile(const void *arg)
 	is_int(em_region_discard(addr, pages * PAGE), 0, "again");
 	check_balance(addr, pages, "touched before");
 	is_int(em_region_unmap(addr, pages * PAGE), 0, "all of it goes");
-	is_int(em_credits_free(), em_segment->credit_pages, "with every credit");
+	is_int(credits_at_rest(), em_segment->credit_pages, "with every credit");
 }
 
 static void touch_new_place(uintptr_t addr, size_t bytes)
@@ -485,7 +485,7 @@ static void touched_new_place(const void *arg)
 	is_int(wrong, 0, "its own pages replace them");
 	check_balance(EM_WINDOW_BASE, 256, "new place");
 	em_region_unmap(moved, 32 * PAGE);
-	is_int(em_credits_free(), em_segment->credit_pages, "no credit is lost");
+	is_int(credits_at_rest(), em_segment->credit_pages, "no credit is lost");
 }
 
 /* A raw madvise(2) before mremap(2). */

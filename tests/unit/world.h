@@ -261,6 +261,18 @@ static inline void finish_writes(void)
 	em_sys_restore_signals(&old);
 }
 
+/*
+ * How many credits are free once nobody has one in hand: who reads ahead, or serves
+ * others' faults, gives back what it did not need only after the fault that it saw.
+ */
+static inline int64_t credits_at_rest(void)
+{
+	for (int i = 0; i < CHILD_SECONDS * 50 &&
+	     em_credits_free() != (int64_t)em_segment->credit_pages; i++)
+		usleep(5000);
+	return em_credits_free();
+}
+
 /* Empties every standby buffer: what was in them is in the store only. */
 static inline void empty_standby(void)
 {
