@@ -36,7 +36,7 @@ unit_tests = tests/unit/test_config tests/unit/test_yaml \
 	tests/unit/test_reclaim tests/unit/test_store_file \
 	tests/unit/test_hazards tests/unit/test_trace tests/unit/test_prefetch tests/unit/test_replay tests/unit/test_delivery tests/unit/test_report \
 	tests/unit/test_calls tests/unit/test_rules tests/unit/test_pressure \
-	tests/unit/test_plugin
+	tests/unit/test_plugin tests/unit/test_ahead
 
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/tap.h
 tests_unit_test_config_CPPFLAGS = $(unit_cppflags)
@@ -67,6 +67,12 @@ tests_unit_test_credits_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_credits_CFLAGS = $(unit_core_cflags)
 tests_unit_test_credits_LDFLAGS = $(unit_core_ldflags)
 tests_unit_test_credits_LDADD = $(unit_core_libs)
+
+tests_unit_test_ahead_SOURCES = tests/unit/test_ahead.c $(unit_world)
+tests_unit_test_ahead_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_ahead_CFLAGS = $(unit_core_cflags)
+tests_unit_test_ahead_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_ahead_LDADD = $(unit_core_libs)
 
 tests_unit_test_pressure_SOURCES = tests/unit/test_pressure.c $(unit_world)
 tests_unit_test_pressure_CPPFLAGS = $(unit_cppflags)
