@@ -247,13 +247,14 @@ static bool must_wait(uintptr_t addr, bool write)
 	return !(bits & POISONED) && (!(bits & MAPPED) || (write && bits & PROTECTED));
 }
 
-static void forget_waiter(struct waiter *w)
+/* Where a waiter is linked, or would be: at the end, since the kernel hands out the oldest. */
+static struct waiter **place_of(const struct waiter *w)
 {
 	struct waiter **at = &waiters;
 
-	while (*at != w)
+	while (*at && *at != w)
 		at = &(*at)->next;
-	*at = w->next;
+	return at;
 }
 
 /* Thread delivery: sleeps until woken. As in the kernel, the page is looked at
@@ -264,12 +265,11 @@ static void wait_for_server(uintptr_t addr, bool write, bool protection)
 			    false, false, false, NULL };
 
 	pthread_mutex_lock(&waiters_lock);
-	w.next = waiters;
-	waiters = &w;
+	*place_of(&w) = &w;
 	pthread_cond_broadcast(&waiters_change);
 	while (!w.is_over && must_wait(addr, write))
 		pthread_cond_wait(&waiters_change, &waiters_lock);
-	forget_waiter(&w);
+	*place_of(&w) = w.next;
 	pthread_mutex_unlock(&waiters_lock);
 	if (w.is_killed)
 		siglongjmp(way_back, FAKE_BUS_ERROR);
