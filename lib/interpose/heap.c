@@ -121,15 +121,6 @@ static void *extent_alloc(extent_hooks_t *hooks, void *new_addr, size_t size,
 	return (void *)at;
 }
 
-static void extent_destroy(extent_hooks_t *hooks, void *addr, size_t size,
-			   bool committed, unsigned arena)
-{
-	(void)hooks;
-	(void)committed;
-	(void)arena;
-	em_mem_munmap((uintptr_t)addr, size);
-}
-
 /*
  * jemalloc asks for ever larger chunks and gives them back in pieces: gaps into
  * which its next chunk does not fit. Where addresses cost nothing, it keeps them and
@@ -138,10 +129,21 @@ static void extent_destroy(extent_hooks_t *hooks, void *addr, size_t size,
 static bool extent_dalloc(extent_hooks_t *hooks, void *addr, size_t size,
 			  bool committed, unsigned arena)
 {
-	if (em_in_window((uintptr_t)addr) && !em_window_is_sparse())
-		return true;
-	extent_destroy(hooks, addr, size, committed, arena);
-	return false;
+	bool keeps = em_in_window((uintptr_t)addr) && !em_window_is_sparse();
+
+	(void)hooks;
+	(void)committed;
+	(void)arena;
+	return keeps || em_mem_munmap((uintptr_t)addr, size) < 0;
+}
+
+static void extent_destroy(extent_hooks_t *hooks, void *addr, size_t size,
+			   bool committed, unsigned arena)
+{
+	(void)hooks;
+	(void)committed;
+	(void)arena;
+	em_mem_munmap((uintptr_t)addr, size);
 }
 
 /*
