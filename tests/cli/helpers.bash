@@ -59,6 +59,13 @@ need_paging() {
 	[ "$status" = 0 ]
 }
 
+# Skips where this user's faults cannot go to a thread; any other failure is one.
+need_thread_delivery() {
+	extmem run --dry-run --swap "$scratch" --set faults.delivery=thread -- true
+	[[ $stderr != *CAP_SYS_PTRACE* ]] || skip "$stderr"
+	[ "$status" = 0 ]
+}
+
 # ---- looking ---------------------------------------------------------------
 
 fail_with() {

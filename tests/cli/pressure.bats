@@ -63,10 +63,11 @@ number() {
 	own "$pid"
 	# With 1M/s it would take a minute to fill.
 	for _ in $(seq 300); do
-		extmem policy apply "$pid" --set quotas.io_bandwidth=none
-		[ "$status" -eq 0 ] && break
+		extmem stat --json "$pid"
+		grep -q '"quota_waits": *[1-9]' <<<"$output" && break
 		sleep 0.1
 	done
+	extmem policy apply "$pid" --set quotas.io_bandwidth=none
 	expect_status 0
 	wait "$pid"
 	grep -qx 60000000 out

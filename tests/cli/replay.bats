@@ -62,6 +62,7 @@ figure() {
 }
 
 @test "so it does with threads that serve faults, and by a whole trace" {
+	need_thread_delivery
 	run_at_random --trace rec --set faults.delivery=thread -- \
 		perl -e "$at_random"' print touch(), "\n"'
 	run_at_random "${replay[@]}" --set faults.delivery=thread -- \

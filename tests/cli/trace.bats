@@ -177,6 +177,7 @@ same_count() {
 	[ "$(cut -d, -f5 <<<"$output" | sort -u | grep -c 'first\|soft\|major')" -eq 3 ]
 	[ -x "$verify" ] || skip "tests/stress/verify is not built"
 	for delivery in signal thread; do
+		[ $delivery = signal ] || need_thread_delivery
 		extmem run --limit 16M --swap "$scratch" --set faults.delivery=$delivery \
 			--trace "$scratch/t" --stats "$scratch/s.json" -- \
 			"$verify" --mb 40 --seconds 1 --threads 3
