@@ -17,8 +17,13 @@
 #define EM_FULL_NS 1000000000u
 #define EM_GROUPS_MAX 32u
 #define EM_POLL_NS 10000000u
-/* Scattered slots are used when the store holds this many times what lives. */
+/*
+ * Scattered slots are used when the store holds this many times what lives; from
+ * then on until it holds less than the second. What lives goes up and down: with
+ * one bound the store would grow a step at each new height.
+ */
 #define EM_SPACIOUS 3u
+#define EM_CRAMPED 2u
 
 /* The slots that some children, made one after the other, may still read. */
 struct group {
@@ -36,6 +41,7 @@ static struct {
 	uint64_t barren;            /* words looked at since a free one was found */
 	_Atomic uint64_t live;
 	uint64_t full_until_ns;     /* the store could not grow: not tried before */
+	bool settled;               /* it was found spacious, and is not cramped */
 	struct group groups[EM_GROUPS_MAX]; /* in the order of their children */
 	unsigned int group_count;
 	struct group forever;       /* of children that cannot be watched */
@@ -181,7 +187,10 @@ static size_t take_words(uint64_t word, size_t want)
 
 static bool spacious(void)
 {
-	return slots.words * 64 > EM_SPACIOUS * (em_slots_used() + EM_GROW_PAGES);
+	uint64_t times = slots.settled ? EM_CRAMPED : EM_SPACIOUS;
+
+	slots.settled = slots.words * 64 > times * (em_slots_used() + EM_GROW_PAGES);
+	return slots.settled;
 }
 
 /* The search for whole words is not repeated while it is known to be vain. */
@@ -383,4 +392,5 @@ void em_slots_forked(void)
 	slots.words = slots.cursor = slots.barren = slots.abandoned = 0;
 	slots.live = 0;
 	slots.full_until_ns = 0;
+	slots.settled = false;
 }

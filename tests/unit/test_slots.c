@@ -143,6 +143,28 @@ static void scattered(const void *arg)
 	is_int(s - first, 10, "where it is");
 }
 
+/* What lives goes down, so that every word keeps a slot, and comes up again. */
+static void breath(const void *arg)
+{
+	static em_slot runs_of[6 * STEP / 64];
+	uint64_t most;
+	em_slot s;
+
+	(void)arg;
+	start_slots(0);
+	for (size_t i = 0; i < 6 * STEP / 64; i++)
+		if (em_slots_take(64, &runs_of[i]) != 64)
+			ok(false, "a run is to be had");
+	most = store_slots();
+	for (size_t i = 0; i < 6 * STEP / 64; i++)
+		give(runs_of[i] + 1, 63);
+	use_up(most / 2 - STEP - 1);
+	is_int(store_slots(), most, "scattered slots are used before the store grows");
+	em_slots_take(1, &s);
+	em_slots_take(1, &s);
+	ok(store_slots() > most, "and it does once it is cramped");
+}
+
 /* ---- random operations against a plain array ---------------------------- */
 
 #define MODEL (2 * STEP)
@@ -335,6 +357,7 @@ int main(void)
 	in_child("little room", little_room, NULL);
 	in_child("reuse", reuse, NULL);
 	in_child("scattered", scattered, NULL);
+	in_child("what lives breathes", breath, NULL);
 	for (int i = 0; i < 3; i++, seed++)
 		in_child("random use", random_use, &seed);
 	in_child("pinned", pinned, NULL);
