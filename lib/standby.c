@@ -409,11 +409,10 @@ int em_standby_forked(void)
 		atomic_store(&c->reading, 0);
 	}
 	standby.open = NULL;
-	if (standby.inherited) /* MOVE wants its destination empty */
+	if (standby.inherited) { /* MOVE wants its destination empty */
 		em_sys_discard((uintptr_t)standby.memory, memory_bytes());
-	else if (ret == 0)
-		ret = em_sys_alloc_at(standby.memory, memory_bytes());
-	em_sys_inherit(standby.memory, memory_bytes(), false);
+		em_sys_inherit(standby.memory, memory_bytes(), false);
+	}
 	standby.inherited = false;
 	if (ret == 0 && standby.registered)
 		ret = em_sys_uffd_register((uintptr_t)standby.memory, memory_bytes());

@@ -520,15 +520,6 @@ void em_sys_dealloc(void *p, size_t bytes)
 	CALL2(SYS_munmap, p, bytes);
 }
 
-int em_sys_alloc_at(void *p, size_t bytes)
-{
-	long ret = CALL6(SYS_mmap, p, bytes, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-			 MAP_FIXED_NOREPLACE, -1, 0);
-
-	return ret < 0 && ret > -4096 ? (int)ret : 0;
-}
-
 void em_sys_populate(const void *p, size_t bytes)
 {
 	CALL3(SYS_madvise, p, bytes, MADV_POPULATE_READ);
@@ -541,7 +532,7 @@ void em_sys_prefer_huge(void *p, size_t bytes)
 
 void em_sys_inherit(void *p, size_t bytes, bool on)
 {
-	CALL3(SYS_madvise, p, bytes, on ? MADV_DOFORK : MADV_DONTFORK);
+	CALL3(SYS_madvise, p, bytes, on ? MADV_KEEPONFORK : MADV_WIPEONFORK);
 }
 
 int em_sys_map(uintptr_t addr, size_t bytes, int prot)

@@ -85,13 +85,11 @@ int em_sys_touch(uintptr_t addr);
 /* Anonymous memory of the library's own, zeroed, never managed; NULL if none. */
 void *em_sys_alloc(size_t bytes);
 void em_sys_dealloc(void *p, size_t bytes);
-/* The same exactly there, where nothing is. 0 or -errno. */
-int em_sys_alloc_at(void *p, size_t bytes);
 /* Maps all of it for reading with one call, where the kernel can (5.14). */
 void em_sys_populate(const void *p, size_t bytes);
 /* Huge pages for it from now on, where the kernel has them and allows it. */
 void em_sys_prefer_huge(void *p, size_t bytes);
-/* Whether a child of fork gets this memory; off: nothing is there in the child. */
+/* Whether a child of fork gets what is in this memory; off: it gets zeros. */
 void em_sys_inherit(void *p, size_t bytes, bool on);
 int em_sys_reserve(uintptr_t addr, size_t bytes); /* PROT_NONE, exactly there */
 /* Private anonymous memory, exactly there, where nothing is. */

@@ -664,13 +664,6 @@ void em_sys_dealloc(void *p, size_t bytes)
 	munmap(p, bytes);
 }
 
-/* A fork that is played within one process: what was not inherited is empty. */
-int em_sys_alloc_at(void *p, size_t bytes)
-{
-	memset(p, 0, bytes);
-	return 0;
-}
-
 void em_sys_populate(const void *p, size_t bytes)
 {
 	(void)p;
