@@ -36,12 +36,18 @@ mkdir "$swap"
 seed=$RANDOM
 
 # sample PID: seconds, faults, resident set beside managed pages and buffers,
-# and swap file in KiB, descriptors.
+# and swap file in KiB, descriptors. The process is held still, since what is
+# resident changes faster than it can be read; and VmRSS is an estimate.
 sample() {
+	kill -STOP "$1" && figures "$1"
+	kill -CONT "$1"
+}
+
+figures() {
 	local json rss
 
 	json=$("$extmem" stat --json "$1") || return
-	rss=$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status")
+	rss=$(sed -n 's/^Rss:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/smaps_rollup")
 	[ -n "$rss" ] || return
 	echo "$(cut -d ' ' -f 1 /proc/uptime)" \
 		"$(grep -o '"[a-z]*": {"count": [0-9]*' <<<"$json" | awk '{ n += $3 } END { print n }')" \
