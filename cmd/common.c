@@ -300,8 +300,8 @@ static int process_refused(pid_t pid, const struct process *p, char *err,
 				"process %d belongs to another user (uid %u); ask as that user or as root",
 				(int)pid, (unsigned int)p->uid);
 	return cmd_fail(EACCES, err, err_bytes,
-			"process %d does not let itself be looked at (its file is unreadable, or it changed its user); ask as root",
-			(int)pid);
+			"process %d does not let itself be looked at (its file is unreadable, or it changed its user); %s",
+			(int)pid, geteuid() ? "ask as root" : "it takes CAP_SYS_PTRACE, which root does not have here");
 }
 
 static int not_managed(pid_t pid, char *err, size_t err_bytes)
