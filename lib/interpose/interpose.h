@@ -103,6 +103,11 @@ void em_signals_show(uint64_t *mask);
 bool em_signals_stands_in(int sig);
 /* Forgets what is pending of a stand-in. EM_HANDLER */
 void em_signals_forget(int stand_in);
+/*
+ * rt_sigaction(2), as sigaction(3) is; a stand-in is to the program a signal that
+ * nobody uses. *ret: 0 or -errno. False: not ours to answer.
+ */
+bool em_signals_raw_action(const long args[6], long *ret);
 /* Passes a signal that is not ours on, as its stand-in. EM_HANDLER */
 void em_signals_forward(int sig, siginfo_t *info, const void *context);
 /*

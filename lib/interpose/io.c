@@ -469,7 +469,10 @@ long em_io_syscall(long nr, long a, long b, long c, long d, long e, long f)
 		nr = SYS_exit_group;
 	if (!em_core_active() || !em_call_find(nr) || !em_protects(EM_KNOB_SYSCALL))
 		return em_errno_return(em_arch_call(nr, args));
-	long ret = em_guard_call(nr, args);
+	long ret;
+	if (em_unlikely(nr == SYS_rt_sigaction) && em_signals_raw_action(args, &ret))
+		return em_errno_return(ret);
+	ret = em_guard_call(nr, args);
 	if (em_unlikely(nr == SYS_rt_sigprocmask))
 		em_signals_keep_ours_open();
 	return em_errno_return(ret);

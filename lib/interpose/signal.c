@@ -137,14 +137,21 @@ static long send_to_self(int sig, const siginfo_t *info)
 			  em_sys_tid(), sig, (long)info, 0, 0);
 }
 
+/* An action as the kernel has it: rt_sigaction(2). */
+struct kernel_action {
+	uintptr_t handler;
+	unsigned long flags;
+	void *restorer;
+	uint64_t mask;
+};
+
 /*
  * As if we were not here: the default action ends the process with the signal,
  * on return from this handler, where the program was interrupted.
  */
 static void die_of(int sig, const siginfo_t *info)
 {
-	struct { void *handler; unsigned long flags; void *restorer; uint64_t mask; }
-		dfl = { 0 };
+	struct kernel_action dfl = { 0 };
 	uint64_t set = bit_of(sig);
 
 	em_syscall(SYS_rt_sigaction, sig, (long)&dfl, 0, 8, 0, 0);
@@ -434,6 +441,38 @@ EM_EXPORT int sigaction(int sig, const struct sigaction *restrict act,
 		act = &mine;
 	}
 	return change_action(em_signals_hidden(sig), act, old);
+}
+
+bool em_signals_raw_action(const long args[6], long *ret)
+{
+	int sig = (int)args[0];
+	const struct kernel_action *act = (const void *)args[1];
+	struct kernel_action *old = (void *)args[2];
+	struct sigaction mine = { .sa_flags = 0 }, before;
+
+	if (args[3] != sizeof(act->mask) || sig <= 0 || sig >= _NSIG ||
+	    (sig >= __SIGRTMIN && sig < SIGRTMIN)) /* libc uses it, and refuses */
+		return false;
+	if (em_signals_stands_in(sig)) {
+		if (old)
+			*old = (struct kernel_action){ 0 };
+		*ret = 0;
+		return true;
+	}
+	if (act) {
+		mine.sa_handler = (sighandler_t)act->handler;
+		mine.sa_flags = (int)act->flags;
+		mine.sa_mask.__val[0] = act->mask;
+	}
+	*ret = change_action(em_signals_hidden(sig), act ? &mine : NULL, old ? &before : NULL);
+	if (*ret < 0)
+		*ret = -errno;
+	else if (old)
+		*old = (struct kernel_action){ (uintptr_t)before.sa_handler,
+					       (unsigned int)before.sa_flags,
+					       (void *)before.sa_restorer,
+					       before.sa_mask.__val[0] };
+	return true;
 }
 
 static void take(size_t i, void (*handler)(int, siginfo_t *, void *))

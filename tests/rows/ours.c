@@ -466,6 +466,70 @@ static void bombarded(void)
 	ROW_CHECK(handled[SIGBUS] > 0);
 }
 
+struct kernel_action {
+	uintptr_t handler;
+	unsigned long flags;
+	void *restorer;
+	unsigned long mask;
+};
+
+static int raw_action(int sig, const struct kernel_action *act, struct kernel_action *old)
+{
+	return (int)syscall(SYS_rt_sigaction, sig, act, old, sizeof(act->mask));
+}
+
+/* As chromium does between fork and exec: every action, by the kernel's own call. */
+static _Noreturn void reset_all(unsigned char *p, size_t bytes)
+{
+	struct kernel_action old, none = { 0 };
+	char *args[2] = { (char *)p, NULL };
+
+	for (int sig = 1; sig < _NSIG; sig++)
+		if (sig != SIGKILL && sig != SIGSTOP) {
+			ROW_CHECK(raw_action(sig, NULL, &old) == 0);
+			ROW_CHECK(raw_action(sig, &none, NULL) == 0);
+			ROW_CHECK(raw_action(sig, NULL, &old) == 0 && !old.handler);
+		}
+	row_verify(p, bytes, 1);
+	row_fill(p, bytes, 2);
+	row_verify(p, bytes, 2);
+	strcpy(args[0], "/bin/true");
+	execv(args[0], args);
+	_exit(1);
+}
+
+/* Actions that are set by syscall(2), past libc. */
+static void raw_actions(void)
+{
+	size_t bytes = 64u << 20; /* four times the limit */
+	unsigned char *p = row_map(bytes);
+	int status;
+	pid_t pid;
+
+	row_fill(p, bytes, 1);
+	EACH(b, both) {
+		struct kernel_action as_set, now;
+		int sig = both[b_], before = handled[sig];
+
+		handle(sig, SA_NODEFER);
+		ROW_CHECK(raw_action(sig, NULL, &as_set) == 0);
+		ROW_CHECK(as_set.handler == (uintptr_t)on_signal);
+		ROW_CHECK(as_set.flags & SA_NODEFER && !(as_set.flags & SA_RESETHAND));
+		as_set.flags |= SA_RESETHAND;
+		as_set.mask = 1ul << (SIGUSR1 - 1);
+		ROW_CHECK(raw_action(sig, &as_set, NULL) == 0);
+		ROW_CHECK(raw_action(sig, NULL, &now) == 0 && now.mask == as_set.mask);
+		ROW_CHECK(raise(sig) == 0 && handled[sig] == before + 1);
+		ROW_CHECK(has(&mask_inside, SIGUSR1) && !has(&mask_inside, sig));
+		ROW_CHECK(raw_action(sig, NULL, &now) == 0 && !now.handler);
+		ROW_CHECK(syscall(SYS_rt_sigaction, sig, NULL, &now, 4) == -1 && errno == EINVAL);
+	}
+	if ((pid = fork()) == 0)
+		reset_all(p, bytes);
+	ROW_CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	row_verify(p, bytes, 1);
+}
+
 static int wait_with(int way, int fd, const sigset_t *set)
 {
 	struct timespec long_time = { 20, 0 };
@@ -960,6 +1024,7 @@ static const struct row rows[] = {
 	{ "deaths", "forward", deaths },
 	{ "bus-error", "forward", bus_error },
 	{ "bombarded", "sent", bombarded },
+	{ "raw-actions", "syscall", raw_actions },
 	{ "jumps", "shown", jumps },
 	{ "contexts", "shown", contexts },
 	{ "context-of-handler", "masks", context_of_handler },
