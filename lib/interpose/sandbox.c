@@ -49,9 +49,10 @@ static const uint16_t needed[] = {
 	SYS_geteuid,
 };
 
+/* The program's own filter follows what is in front of it, however long it is. */
 struct preamble {
-	struct sock_filter code[EM_PREAMBLE_MAX];
 	unsigned int length;
+	struct sock_filter code[];
 };
 
 #define PUT(p, ...) ((p)->code[(p)->length++] = (struct sock_filter)__VA_ARGS__)
@@ -130,7 +131,8 @@ static void prepare(void)
 static long install(long nr, const long args[6], const struct sock_fprog *theirs)
 {
 	long a[6] = { args[0], args[1], args[2], args[3], args[4], args[5] };
-	size_t bytes = sizeof(struct preamble) + theirs->len * sizeof(struct sock_filter);
+	size_t bytes = sizeof(struct preamble) +
+		       (EM_PREAMBLE_MAX + theirs->len) * sizeof(struct sock_filter);
 	struct preamble *p = em_sys_alloc(bytes + sizeof(struct sock_fprog));
 	struct sock_fprog *ours;
 	long ret;

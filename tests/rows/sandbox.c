@@ -150,11 +150,33 @@ static void traps(void)
 	row_verify(pages, BYTES, 1);
 }
 
+/* As long as a browser's: hundreds of comparisons, and the last one counts. */
+static void long_filter(void)
+{
+	static struct sock_filter code[600] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		[597] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pread64, 0, 1),
+		[598] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+		[599] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { sizeof(code) / sizeof(code[0]), code };
+	int fd = open("/dev/zero", O_RDONLY);
+
+	prepare();
+	for (unsigned int n = 1; n < 597; n++) /* numbers that no call has */
+		code[n] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K,
+						       0x10000 + n, 0, 0);
+	ROW_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	ROW_CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
+	work(fd);
+}
+
 static const struct row rows[] = {
 	{ "locked-in", "sandbox", locked_in },
 	{ "all-threads", "sandbox", all_threads },
 	{ "killed", "judge", killed },
 	{ "traps", "mark", traps },
+	{ "long-filter", "sandbox", long_filter },
 };
 
 int main(int argc, char **argv)
