@@ -46,7 +46,7 @@ static const uint16_t needed[] = {
 	SYS_pwrite64, SYS_munmap, SYS_rt_sigprocmask, SYS_gettid, SYS_getpid,
 	SYS_sched_yield, SYS_ftruncate, SYS_fallocate, SYS_fstat, SYS_getsockopt,
 	SYS_clock_gettime, SYS_ppoll, SYS_accept4, SYS_recvfrom, SYS_sendto, SYS_close,
-	SYS_geteuid,
+	SYS_geteuid, SYS_rt_sigtimedwait,
 };
 
 /* The program's own filter follows what is in front of it, however long it is. */
@@ -94,6 +94,14 @@ static void make_preamble(struct preamble *p)
 	PUT(p, LOAD(DATA(nr)));
 	for (size_t i = 0; i < EM_ARRAY_LEN(needed); i++)
 		PUT(p, EQUAL(needed[i], ALLOW, 0));
+	/* A SIGSYS of the filter's goes on to the program, or ends it. */
+	PUT(p, EQUAL(SYS_rt_tgsigqueueinfo, 0, 3));
+	PUT(p, LOAD(ARG(2)));
+	PUT(p, EQUAL((uint32_t)em_signals_hidden(SIGSYS), ALLOW, 0));
+	PUT(p, EQUAL(SIGSYS, ALLOW, JUDGE));
+	PUT(p, EQUAL(SYS_rt_sigaction, 0, 2));
+	PUT(p, LOAD(ARG(0)));
+	PUT(p, EQUAL(SIGSYS, ALLOW, JUDGE));
 	PUT(p, EQUAL(SYS_prctl, 0, 2)); /* a thread of ours that begins just now */
 	PUT(p, LOAD(ARG(0)));
 	PUT(p, EQUAL(PR_SET_NAME, ALLOW, JUDGE));

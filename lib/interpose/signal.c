@@ -146,6 +146,18 @@ struct kernel_action {
 };
 
 /*
+ * Comes when this handler has returned, where the program was interrupted: who traps
+ * calls looks at that place, and puts the result there.
+ */
+static void send_on_return(int sig, const siginfo_t *info)
+{
+	uint64_t set = bit_of(sig);
+
+	em_syscall(SYS_rt_sigprocmask, SIG_BLOCK, (long)&set, 0, 8, 0, 0);
+	send_to_self(sig, info);
+}
+
+/*
  * As if we were not here: the default action ends the process with the signal,
  * on return from this handler, where the program was interrupted.
  */
@@ -210,7 +222,7 @@ void em_signals_forward(int sig, siginfo_t *info, const void *context)
 	    (ignored || sigismember(&uc->uc_sigmask, stand_in) == 1))
 		die_of(sig, info);
 	else if (is_forced(sig, info) || info->si_code == SI_TKILL)
-		send_to_self(stand_in, info);
+		send_on_return(stand_in, info);
 	else
 		send_to_process(stand_in, info);
 }
