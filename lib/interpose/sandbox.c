@@ -46,7 +46,7 @@ static const uint16_t needed[] = {
 	SYS_pwrite64, SYS_munmap, SYS_rt_sigprocmask, SYS_gettid, SYS_getpid,
 	SYS_sched_yield, SYS_ftruncate, SYS_fallocate, SYS_fstat, SYS_getsockopt,
 	SYS_clock_gettime, SYS_ppoll, SYS_accept4, SYS_recvfrom, SYS_sendto, SYS_close,
-	SYS_geteuid, SYS_rt_sigtimedwait,
+	SYS_geteuid, SYS_rt_sigtimedwait, SYS_get_robust_list,
 };
 
 /* The program's own filter follows what is in front of it, however long it is. */
