@@ -164,11 +164,9 @@ static void send_on_return(int sig, const siginfo_t *info)
 static void die_of(int sig, const siginfo_t *info)
 {
 	struct kernel_action dfl = { 0 };
-	uint64_t set = bit_of(sig);
 
 	em_syscall(SYS_rt_sigaction, sig, (long)&dfl, 0, 8, 0, 0);
-	em_syscall(SYS_rt_sigprocmask, SIG_BLOCK, (long)&set, 0, 8, 0, 0);
-	send_to_self(sig, info);
+	send_on_return(sig, info);
 }
 
 /*

@@ -135,6 +135,16 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 	}
 }
 
+/* From now on on_sigsys() answers what the filter traps. */
+static void trap_by(const struct sock_fprog *prog)
+{
+	struct sigaction sa = { .sa_sigaction = on_sigsys, .sa_flags = SA_SIGINFO };
+
+	ROW_CHECK(sigaction(SIGSYS, &sa, NULL) == 0);
+	ROW_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	ROW_CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, prog) == 0);
+}
+
 /* A filter that traps: the program's handler gets what is its own. */
 static void traps(void)
 {
@@ -145,12 +155,9 @@ static void traps(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog prog = { sizeof(code) / sizeof(code[0]), code };
-	struct sigaction sa = { .sa_sigaction = on_sigsys, .sa_flags = SA_SIGINFO };
 
 	prepare();
-	ROW_CHECK(sigaction(SIGSYS, &sa, NULL) == 0);
-	ROW_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	ROW_CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
+	trap_by(&prog);
 	ROW_CHECK(syscall(SYS_getcwd, pages, ROW_PAGE) == -1 && errno == EDOM);
 	ROW_CHECK(trapped_nr == SYS_getcwd);
 	row_verify(pages, BYTES, 1);
@@ -165,12 +172,9 @@ static void traps_all(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
 	};
 	struct sock_fprog prog = { sizeof(code) / sizeof(code[0]), code };
-	struct sigaction sa = { .sa_sigaction = on_sigsys, .sa_flags = SA_SIGINFO };
 
 	prepare();
-	ROW_CHECK(sigaction(SIGSYS, &sa, NULL) == 0);
-	ROW_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	ROW_CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
+	trap_by(&prog);
 	for (int i = 0; i < 100; i++) {
 		trapped_nr = errno = 0;
 		ROW_CHECK(syscall(i % 2 ? SYS_getcwd : SYS_pread64, -1, pages, ROW_PAGE, 0) == -1 &&
