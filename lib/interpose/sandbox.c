@@ -39,7 +39,7 @@
 /* Jumps out of the preamble; resolved when it is complete. */
 #define ALLOW 255
 #define JUDGE 254
-#define EM_PREAMBLE_MAX 64
+#define EM_PREAMBLE_MAX 96
 
 static const uint16_t needed[] = {
 	SYS_read, SYS_futex, SYS_madvise, SYS_process_madvise, SYS_membarrier, SYS_pread64,
@@ -75,6 +75,20 @@ static void resolve(struct preamble *p)
 	}
 }
 
+/*
+ * A SIGBUS or SIGSYS that is not ours, the filter's too, goes on to the program
+ * as its stand-in, or ends it. arg: where nr has the signal.
+ */
+static void put_for_ours(struct preamble *p, uint32_t nr, int arg)
+{
+	PUT(p, EQUAL(nr, 0, 5));
+	PUT(p, LOAD(ARG(arg)));
+	PUT(p, EQUAL((uint32_t)em_signals_hidden(SIGBUS), ALLOW, 0));
+	PUT(p, EQUAL((uint32_t)em_signals_hidden(SIGSYS), ALLOW, 0));
+	PUT(p, EQUAL(SIGBUS, ALLOW, 0));
+	PUT(p, EQUAL(SIGSYS, ALLOW, JUDGE));
+}
+
 static void make_preamble(struct preamble *p)
 {
 	uint64_t ip = EM_ARCH_STUB_IP(EM_STUB_BASE);
@@ -94,14 +108,9 @@ static void make_preamble(struct preamble *p)
 	PUT(p, LOAD(DATA(nr)));
 	for (size_t i = 0; i < EM_ARRAY_LEN(needed); i++)
 		PUT(p, EQUAL(needed[i], ALLOW, 0));
-	/* A SIGSYS of the filter's goes on to the program, or ends it. */
-	PUT(p, EQUAL(SYS_rt_tgsigqueueinfo, 0, 3));
-	PUT(p, LOAD(ARG(2)));
-	PUT(p, EQUAL((uint32_t)em_signals_hidden(SIGSYS), ALLOW, 0));
-	PUT(p, EQUAL(SIGSYS, ALLOW, JUDGE));
-	PUT(p, EQUAL(SYS_rt_sigaction, 0, 2));
-	PUT(p, LOAD(ARG(0)));
-	PUT(p, EQUAL(SIGSYS, ALLOW, JUDGE));
+	put_for_ours(p, SYS_rt_tgsigqueueinfo, 2);
+	put_for_ours(p, SYS_rt_sigqueueinfo, 1);
+	put_for_ours(p, SYS_rt_sigaction, 0);
 	PUT(p, EQUAL(SYS_prctl, 0, 2)); /* a thread of ours that begins just now */
 	PUT(p, LOAD(ARG(0)));
 	PUT(p, EQUAL(PR_SET_NAME, ALLOW, JUDGE));
@@ -114,6 +123,7 @@ static void make_preamble(struct preamble *p)
 	PUT(p, LOAD(ARG(2)));
 	PUT(p, BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, JUDGE, ALLOW));
 	resolve(p);
+	em_assert(p->length <= EM_PREAMBLE_MAX);
 }
 
 /* What cannot be begun any more once calls are judged. */

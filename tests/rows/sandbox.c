@@ -207,6 +207,70 @@ static void long_filter(void)
 	work(fd);
 }
 
+static unsigned char *beyond; /* mapped, and past the end of its file */
+static pid_t parent;
+
+static void on_bus_error(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	row_verify(pages, BYTES, 1);
+	_exit(sig == SIGBUS && info->si_code == BUS_ADRERR && info->si_addr == beyond + 5 ? 7 : 1);
+}
+
+static void on_sent_bus(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	row_verify(pages, BYTES, 1);
+	_exit(sig == SIGBUS && info->si_code == SI_USER && info->si_pid == parent ? 7 : 1);
+}
+
+/* What becomes of a child that is locked in and gets a SIGBUS, its own or sent. */
+static int status_of_bus(void (*handler)(int, siginfo_t *, void *), bool sent)
+{
+	struct sigaction sa = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
+	int status, ready[2];
+	char c = 0;
+
+	ROW_CHECK(pipe(ready) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (handler)
+			ROW_CHECK(sigaction(SIGBUS, &sa, NULL) == 0);
+		ROW_CHECK(lock_in(0) == 0);
+		row_verify(pages, BYTES, 1);
+		ROW_CHECK(write(ready[1], &c, 1) == 1);
+		while (sent)
+			row_verify(pages, BYTES, 1);
+		beyond[5] = 1;
+		_exit(0);
+	}
+	ROW_CHECK(read(ready[0], &c, 1) == 1);
+	if (sent)
+		ROW_CHECK(kill(pid, SIGBUS) == 0);
+	ROW_CHECK(waitpid(pid, &status, 0) == pid);
+	close(ready[0]);
+	close(ready[1]);
+	return status;
+}
+
+/* A SIGBUS of the program's own, where the list has no place for passing it on. */
+static void bus_errors(void)
+{
+	int fd = memfd_create("row", 0);
+	int status;
+
+	prepare();
+	parent = getpid();
+	beyond = mmap(NULL, ROW_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ROW_CHECK(fd >= 0 && beyond != MAP_FAILED);
+	for (int sent = 0; sent < 2; sent++) {
+		status = status_of_bus(sent ? on_sent_bus : on_bus_error, sent);
+		ROW_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+		status = status_of_bus(NULL, sent);
+		ROW_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+	}
+}
+
 static const struct row rows[] = {
 	{ "locked-in", "sandbox", locked_in },
 	{ "all-threads", "sandbox", all_threads },
@@ -214,6 +278,7 @@ static const struct row rows[] = {
 	{ "traps", "mark", traps },
 	{ "traps-all", "sandbox", traps_all },
 	{ "long-filter", "sandbox", long_filter },
+	{ "bus-errors", "sandbox", bus_errors },
 };
 
 int main(int argc, char **argv)
