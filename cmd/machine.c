@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
 
+#include "allowance.h"
 #include "common.h"
 
 #include <errno.h>
@@ -27,139 +28,24 @@
 
 /* ---- memory ---------------------------------------------------------- */
 
-/* Where a hierarchy of control groups is mounted, and what of it. */
-struct cgroup_mount {
-	char root[PATH_MAX];  /* the group that the mount shows at its top */
-	char point[PATH_MAX];
-};
-
-static bool has_word(const char *list, const char *word)
+static long read_file(const char *path, uint64_t offset, char *out, size_t bytes)
 {
-	size_t n = strlen(word);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : pread(fd, out, bytes, (off_t)offset);
 
-	for (const char *p = list; (p = strstr(p, word)); p += n)
-		if ((p == list || p[-1] == ',') && strchr(",\n ", p[n]))
-			return true;
-	return false;
-}
-
-/* The hierarchy that limits memory: v2, or v1 with the memory controller. */
-static bool find_mount(struct cgroup_mount *m, bool v2)
-{
-	char *line = NULL;
-	size_t size = 0;
-	bool found = false;
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-
-	while (f && !found && getline(&line, &size, f) > 0) {
-		char *tail = strstr(line, " - ");
-		char type[64], options[512];
-
-		if (!tail || sscanf(tail, " - %63s %*s %511s", type, options) != 2)
-			continue;
-		if (v2 ? strcmp(type, "cgroup2") :
-		    strcmp(type, "cgroup") || !has_word(options, "memory"))
-			continue;
-		found = sscanf(line, "%*s %*s %*s %4095s %4095s", m->root, m->point) == 2;
-	}
-	free(line);
-	if (f)
-		fclose(f);
-	return found;
-}
-
-/* The group of this process: the third field of "0::/a/b" or "4:memory:/a". */
-static bool find_group(char group[PATH_MAX], bool v2)
-{
-	char line[PATH_MAX + 256];
-	bool found = false;
-	FILE *f = fopen("/proc/self/cgroup", "re");
-
-	while (f && !found && fgets(line, sizeof(line), f)) {
-		char *controllers = strchr(line, ':');
-		char *path = controllers ? strchr(controllers + 1, ':') : NULL;
-
-		if (!path)
-			continue;
-		*path++ = '\0';
-		path[strcspn(path, "\n")] = '\0';
-		controllers++;
-		if (v2 ? *controllers : !has_word(controllers, "memory"))
-			continue;
-		snprintf(group, PATH_MAX, "%s", path);
-		found = true;
-	}
-	if (f)
-		fclose(f);
-	return found;
-}
-
-static uint64_t read_limit(const char *folder, bool v2)
-{
-	char path[2 * PATH_MAX + 64], text[64] = "";
-	uint64_t bytes = UINT64_MAX;
-
-	snprintf(path, sizeof(path), "%s/%s", folder,
-		 v2 ? "memory.max" : "memory.limit_in_bytes");
-	FILE *f = fopen(path, "re");
-	if (!f)
-		return UINT64_MAX;
-	if (!fgets(text, sizeof(text), f) || sscanf(text, "%lu", &bytes) != 1)
-		bytes = UINT64_MAX; /* "max" */
-	fclose(f);
-	return bytes;
-}
-
-/* The smallest limit from the group up to the top of the mount. */
-static uint64_t hierarchy_limit(bool v2)
-{
-	struct cgroup_mount m;
-	char group[PATH_MAX], folder[2 * PATH_MAX];
-	uint64_t least = UINT64_MAX;
-
-	if (!find_mount(&m, v2) || !find_group(group, v2))
-		return UINT64_MAX;
-	/* In a container the mount may show a part: /docker/ID at its top. */
-	size_t shown = strcmp(m.root, "/") ? strlen(m.root) : 0;
-	const char *below = !strncmp(group, m.root, shown) &&
-			    strncmp(group, "/..", 3) ? group + shown : "";
-	int n = snprintf(folder, sizeof(folder), "%s%s", m.point, below);
-	size_t top = strlen(m.point);
-	for (;;) {
-		uint64_t limit = read_limit(folder, v2);
-
-		if (limit < least)
-			least = limit;
-		if ((size_t)n <= top)
-			return least;
-		while ((size_t)n > top && folder[--n] != '/')
-			;
-		folder[n] = '\0';
-	}
+	if (fd >= 0)
+		close(fd);
+	return n;
 }
 
 int cmd_limit_resolve(const struct em_size *limit, uint64_t *bytes, char *err,
 		      size_t err_bytes)
 {
-	uint64_t physical = (uint64_t)sysconf(_SC_PHYS_PAGES) *
-			    (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t v1 = hierarchy_limit(false), v2 = hierarchy_limit(true);
-	uint64_t group = v1 < v2 ? v1 : v2;
-	uint64_t base = group < physical ? group : physical;
+	static struct em_allowance allowance;
 	char text[32];
 
-	switch (limit->kind) {
-	case EM_SIZE_BYTES:
-		*bytes = limit->value;
-		break;
-	case EM_SIZE_PERMILLE:
-		*bytes = (uint64_t)((unsigned __int128)base * limit->value / 1000);
-		break;
-	case EM_SIZE_AUTO:
-		*bytes = group < physical ? group - group / 10 : physical / 4 * 3;
-		break;
-	}
-	*bytes &= ~4095ull;
+	em_allowance_find(&allowance, read_file);
+	*bytes = em_allowance_resolve(&allowance, limit, 0);
 	if (*bytes >= CMD_LIMIT_MIN_BYTES)
 		return 0;
 	em_format_bytes(*bytes, text, sizeof(text));

@@ -13,10 +13,8 @@
 #define CMD_LIMIT_MIN_BYTES (8ull << 20)
 
 /*
- * limits.memory in bytes. A percentage is of the memory limit of the control
- * group (v1 or v2, the smallest on the way up) where one below physical
- * memory applies, else of physical memory; auto is 90% of the former, else
- * 75% of the latter. 0, or -errno with a complete message in err.
+ * limits.memory in bytes, by what there is now (allowance.h). 0, or -errno with a
+ * complete message in err.
  */
 int cmd_limit_resolve(const struct em_size *limit, uint64_t *bytes, char *err,
 		      size_t err_bytes);

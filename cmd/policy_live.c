@@ -3,7 +3,6 @@
 #include "common.h"
 #include "control.h"
 #include "judge.h"
-#include "machine.h"
 #include "recording.h"
 #include "yaml.h"
 
@@ -179,18 +178,6 @@ static void use_settings(struct em_config *cfg, const char *const *settings, siz
 	set_all(cfg, settings, count);
 }
 
-static void resolve_limit(struct em_config *cfg)
-{
-	char err[1024];
-	uint64_t bytes;
-
-	if (cfg->limit.kind == EM_SIZE_BYTES)
-		return;
-	if (cmd_limit_resolve(&cfg->limit, &bytes, err, sizeof(err)))
-		cmd_die(FAILED, "%s", err);
-	cfg->limit = (struct em_size){ EM_SIZE_BYTES, bytes };
-}
-
 /* What is replayed already is not looked at again. */
 static void resolve_recording(const struct em_config *before, struct em_config *cfg)
 {
@@ -245,7 +232,6 @@ void cmd_live_apply(pid_t pid, const char *file_or_name, const char *const *sett
 	if (file_or_name)
 		read_policy(&before, &cfg, file_or_name);
 	use_settings(&cfg, settings, count);
-	resolve_limit(&cfg);
 	resolve_recording(&before, &cfg);
 	if (em_config_check(&cfg, err, sizeof(err)) ||
 	    em_config_check_live(&before, &cfg, err, sizeof(err)))

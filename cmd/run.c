@@ -51,7 +51,7 @@ static const struct argp_option options[] = {
 	{ "policy", KEY_POLICY, "FILE-or-NAME", 0,
 	  "Policy to follow: a file when it has a slash or ends in .yaml, else an installed one ('extmem policy list'). Without it, the built-in one", 0 },
 	{ "limit", KEY_LIMIT, "SIZE", 0,
-	  "Memory that managed pages may fill: 512M, 2G, 25% (of the control group's limit where one applies, else of physical memory), or auto (90% of the control group's limit, else 75% of physical memory)", 0 },
+	  "Memory that managed pages may fill: 512M, 2G, 25% (of the control group's limit where one applies, else of physical memory), or auto (90% of the control group's limit, else 75% of physical memory, less while other programs need it)", 0 },
 	{ "swap", KEY_SWAP, "PATH", 0,
 	  "Folder on a disk for evicted pages; the file in it has no name and vanishes with the program", 0 },
 	{ "stats", KEY_STATS, "FILE", 0,
@@ -150,20 +150,29 @@ static void load_policy(const struct run *run, struct em_config *cfg)
 		cmd_die(FAILED, "%s", err);
 }
 
-/* Puts what depends on this machine in place of shares and relative paths. */
-static void resolve_policy(struct em_config *cfg)
+/* The limit in bytes, as it is now; what follows the machine goes to the library as it is. */
+static uint64_t resolve_limit(const struct em_config *cfg)
 {
-	char err[2048], warning[2048];
+	struct em_config resolved = *cfg;
+	char err[2048];
 	uint64_t bytes;
 
 	if (cmd_limit_resolve(&cfg->limit, &bytes, err, sizeof(err)))
 		cmd_die(FAILED, "%s", err);
-	cfg->limit = (struct em_size){ EM_SIZE_BYTES, bytes };
+	/* Watermarks in bytes could not be compared with a share before. */
+	resolved.limit = (struct em_size){ EM_SIZE_BYTES, bytes };
+	if (em_config_check(&resolved, err, sizeof(err)))
+		cmd_die(FAILED, "%s", err);
+	return bytes;
+}
+
+/* Absolute paths in place of relative ones, to files that are there. */
+static void resolve_paths(struct em_config *cfg, uint64_t bytes)
+{
+	char err[2048], warning[2048];
+
 	if (!strcmp(cfg->prefetcher, "replay") &&
 	    !cmd_recording_resolve(cfg->recording, sizeof(cfg->recording), err, sizeof(err)))
-		cmd_die(FAILED, "%s", err);
-	/* Watermarks in bytes could not be compared with a share before. */
-	if (em_config_check(cfg, err, sizeof(err)))
 		cmd_die(FAILED, "%s", err);
 	for (unsigned int i = 0; i < cfg->tier_count; i++) {
 		struct em_tier_config *tier = &cfg->tiers[i];
@@ -412,12 +421,12 @@ static void print_run(char **command)
 		cmd_die(FAILED, "cannot write: %s", strerror(errno));
 }
 
-static void tell(const struct run *run, const struct em_config *cfg)
+static void tell(const struct run *run, const struct em_config *cfg, uint64_t bytes)
 {
 	char limit[16];
 
 	cmd_error("limit %s, algorithm %s, prefetch %s (policy %s)",
-		  cmd_human_bytes(cfg->limit.value, limit), cfg->algorithm, cfg->prefetcher,
+		  cmd_human_bytes(bytes, limit), cfg->algorithm, cfg->prefetcher,
 		  run->policy ? run->policy : "built in");
 	cmd_error("library %s", cmd_library());
 	for (unsigned int i = 0; i < cfg->tier_count; i++)
@@ -456,7 +465,8 @@ int main(int argc, char **argv)
 	if (status)
 		cmd_die(status, "%s", err);
 	check_library();
-	resolve_policy(&cfg);
+	uint64_t bytes = resolve_limit(&cfg);
+	resolve_paths(&cfg, bytes);
 	if (cmd_address_space_check(err, sizeof(err)) ||
 	    cmd_userfaultfd_check(cfg.delivery, cfg.way_out, warning, sizeof(warning), err, sizeof(err)))
 		cmd_die(FAILED, "%s", err);
@@ -464,7 +474,7 @@ int main(int argc, char **argv)
 		cmd_error("warning: %s", warning);
 	set_environment(&run, &cfg);
 	if (run.verbose)
-		tell(&run, &cfg);
+		tell(&run, &cfg, bytes);
 	if (run.dry_run) {
 		print_run(run.command);
 		return 0;

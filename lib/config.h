@@ -8,9 +8,9 @@
  * show`, the checks against the manual and the library's own start all walk
  * that table, so there is one place to add an option.
  *
- * `extmem run` reads the YAML, resolves what depends on the machine (25%,
- * auto) and hands the result to the library as text in EXTMEM_CONFIG: one
- * `key=value` a line. The preloaded library therefore never parses YAML.
+ * `extmem run` reads the YAML and hands the result to the library as text in
+ * EXTMEM_CONFIG: one `key=value` a line. The preloaded library therefore never
+ * parses YAML.
  */
 #ifndef EM_CONFIG_H
 #define EM_CONFIG_H

@@ -160,11 +160,11 @@ static void nap(void)
 	em_sys_wait(&never, 0, EM_NAP_NS);
 }
 
-/* Until somebody comes, or so many nanoseconds, less than a second; 0: for ever. */
+/* Until somebody comes, or so many nanoseconds; 0: for ever. */
 static void await(uint64_t ns)
 {
 	struct pollfd p = { .fd = control.fd, .events = POLLIN };
-	struct timespec t = { .tv_nsec = (long)ns };
+	struct timespec t = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
 
 	em_syscall(SYS_ppoll, (long)&p, 1, ns ? (long)&t : 0, 0, 8, 0);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core.h"
+#include "allowance.h"
 #include "arch.h"
 #include "control.h"
 #include "credits.h"
@@ -45,19 +46,30 @@
 /* A limit that comes down does so this often; one that is tuned is looked at. */
 #define EM_SETTLE_NS 1000000u
 #define EM_TUNE_NS 100000000u
+/* One that depends on others is looked at this often; seldom while nothing faults. */
+#define EM_FOLLOW_NS 1000000000u
+#define EM_FOLLOW_IDLE_NS 8000000000u
+/* What others have makes no difference below one part of it in so many. */
+#define EM_FOLLOW_PART 32u
 /* At least so much of a limit must be left beside the buffers: one part in so many. */
 #define EM_CREDITS_PART 2u
+/* What there is may be less; nothing runs in that. */
+#define EM_LIMIT_MIN_BYTES (8ull << 20)
 
 static struct {
 	_Atomic int state; /* 0 not yet, 1 starting, 2 active, 3 off */
 	struct em_config cfg;
 	char stats_path[EM_CONFIG_PATH_MAX];
 	pid_t reporter;    /* the process that `extmem run` became */
-	pid_t settled;     /* the process that must not open files any more, or 0 */
+	_Atomic pid_t settled; /* the process that must not open files any more, or 0 */
 	int report_fd;     /* opened before that; or -1 */
 	_Atomic bool reported;
+	uint64_t limit_pages;  /* what limits.memory comes to */
 	uint64_t excess_pages; /* what the limit is still above the one asked for */
 	struct em_tune tune;
+	struct em_allowance allowance;
+	uint64_t look_ns, look_every_ns; /* when to look at the allowance next */
+	uint64_t faults_seen;            /* when it was looked at */
 } core;
 
 bool em_core_active(void)
@@ -78,15 +90,20 @@ static pid_t own_pid(void)
 	return (pid_t)em_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
 }
 
-static void read_comm(char *out, size_t bytes)
+static long read_file(const char *path, uint64_t offset, char *out, size_t bytes)
 {
-	long fd = em_syscall(SYS_openat, AT_FDCWD, (long)"/proc/self/comm",
-			     O_RDONLY | O_CLOEXEC, 0, 0, 0);
-	long n = fd < 0 ? 0 : em_syscall(SYS_read, fd, (long)out, (long)bytes - 1,
-					 0, 0, 0);
+	long fd = em_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	long n = fd < 0 ? fd : em_sys_pread((int)fd, out, bytes, offset);
 
 	if (fd >= 0)
 		em_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+	return n;
+}
+
+static void read_comm(char *out, size_t bytes)
+{
+	long n = read_file("/proc/self/comm", 0, out, bytes - 1);
+
 	out[n > 0 ? n - 1 : 0] = '\0'; /* without the newline */
 }
 
@@ -141,7 +158,7 @@ static void set_marks(const struct em_config *cfg, uint64_t limit, uint64_t cred
  */
 static int divide_limit(const struct em_sys_features *features, em_spawn *spawn)
 {
-	uint64_t limit = core.cfg.limit.value >> EM_PAGE_SHIFT;
+	uint64_t limit = core.limit_pages;
 	unsigned int granule = 1u << em_granule_shift();
 	bool by_move = em_reclaim_by_move(&core.cfg, features, em_delivery_by_thread());
 	/* Where addresses are rationed most of them are for the program. */
@@ -248,6 +265,47 @@ static bool same_policy(const struct em_config *a, const struct em_config *b)
 	       !memcmp(a->regions, b->regions, sizeof(a->regions));
 }
 
+/* Of what the process may have, in use or between the marks; the rest is spare. */
+static uint64_t used_pages(void)
+{
+	uint64_t limit = atomic_load(&em_segment->limit_pages);
+	int64_t spare = em_credits_free() - (int64_t)atomic_load(&em_segment->high_pages);
+
+	return spare > 0 ? limit - (uint64_t)spare : limit;
+}
+
+static uint64_t find_limit(const struct em_config *cfg)
+{
+	return em_max(em_allowance_resolve(&core.allowance, &cfg->limit,
+					   used_pages() << EM_PAGE_SHIFT),
+		      EM_LIMIT_MIN_BYTES) >> EM_PAGE_SHIFT;
+}
+
+/*
+ * What limits.memory comes to, in pages. The lock keeps out who forks, and who locks
+ * itself in: it may not open files then, and goes on with the limit that it has.
+ */
+static uint64_t current_limit(const struct em_config *cfg)
+{
+	uint64_t limit = core.limit_pages;
+
+	em_reclaim_lock();
+	if (cfg->limit.kind == EM_SIZE_BYTES || !core.settled)
+		limit = find_limit(cfg);
+	em_reclaim_unlock();
+	return limit;
+}
+
+/* Whether all else fits the limit, in pages: 0, or -errno. */
+static int check_with(uint64_t limit, const struct em_config *cfg, char *err, size_t err_bytes)
+{
+	static struct em_config resolved;
+
+	resolved = *cfg;
+	resolved.limit = (struct em_size){ EM_SIZE_BYTES, limit << EM_PAGE_SHIFT };
+	return em_config_check(&resolved, err, err_bytes);
+}
+
 static int check_limit(uint64_t limit, char *err, size_t err_bytes)
 {
 	uint64_t buffers = atomic_load(&em_segment->buffer_pages);
@@ -262,19 +320,19 @@ static int check_limit(uint64_t limit, char *err, size_t err_bytes)
 	return -EINVAL;
 }
 
-static int load_change(struct em_config *next, const char *lines, char *err, size_t err_bytes)
+static int load_change(struct em_config *next, uint64_t *limit, const char *lines, char *err,
+		       size_t err_bytes)
 {
 	int ret;
 
 	em_config_init(next);
-	if ((ret = em_config_load(next, lines, err, err_bytes)) < 0 ||
-	    (ret = em_config_check(next, err, err_bytes)) < 0 ||
+	if ((ret = em_config_load(next, lines, err, err_bytes)) < 0)
+		return ret;
+	*limit = current_limit(next);
+	if ((ret = check_with(*limit, next, err, err_bytes)) < 0 ||
 	    (ret = em_config_check_live(&core.cfg, next, err, err_bytes)) < 0)
 		return ret;
-	if (next->limit.kind == EM_SIZE_BYTES)
-		return check_limit(next->limit.value >> EM_PAGE_SHIFT, err, err_bytes);
-	snprintf(err, err_bytes, "the limit is not resolved to bytes");
-	return -EINVAL;
+	return check_limit(*limit, err, err_bytes);
 }
 
 /* Up at once, down as memory gets free. */
@@ -308,6 +366,13 @@ static bool settle(void)
 	return core.excess_pages;
 }
 
+/* The marks, too. The reclaim lock is held. */
+static void use_limit(const struct em_config *cfg, uint64_t limit)
+{
+	set_marks(cfg, limit, limit - atomic_load(&em_segment->buffer_pages));
+	change_limit(limit);
+}
+
 static uint64_t count_pains(void)
 {
 	uint64_t n = 0;
@@ -319,19 +384,28 @@ static uint64_t count_pains(void)
 	return n;
 }
 
+static uint64_t count_faults(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < EM_SHARDS; i++)
+		for (unsigned int kind = 0; kind < EM_FAULT_KINDS; kind++)
+			n += atomic_load(&em_segment->shards[i].c.faults[kind]);
+	return n;
+}
+
 /* The limit that the policy has is the most; how little will do is found out. */
 static void tune(void)
 {
-	uint64_t most = core.cfg.limit.value >> EM_PAGE_SHIFT;
+	uint64_t most = core.limit_pages;
 	uint64_t limit = atomic_load(&em_segment->limit_pages), next;
-	int64_t spare = em_credits_free() - (int64_t)atomic_load(&em_segment->high_pages);
 
 	next = em_tune_step(&core.tune, &(struct em_tune_view){
 		.now_ns = em_sys_now_ns(),
 		.pains = count_pains(),
 		.target = core.cfg.refault_rate,
 		.limit = limit,
-		.used = spare > 0 ? limit - (uint64_t)spare : limit,
+		.used = used_pages(),
 		.least = em_max(size_of(&core.cfg.tune_min, most),
 				atomic_load(&em_segment->buffer_pages) * EM_CREDITS_PART),
 		.most = most,
@@ -339,18 +413,64 @@ static void tune(void)
 	if (next == limit)
 		return;
 	em_reclaim_lock();
-	set_marks(&core.cfg, next, next - atomic_load(&em_segment->buffer_pages));
-	change_limit(next);
+	use_limit(&core.cfg, next);
+	em_reclaim_unlock();
+}
+
+/* Whether the limit depends on others, and can be looked at. */
+static bool follows(void)
+{
+	return core.cfg.limit.kind != EM_SIZE_BYTES && !core.settled;
+}
+
+/* How long until the allowance is to be looked at, more seldom while nothing faults. */
+static uint64_t due_in(void)
+{
+	uint64_t now = em_sys_now_ns();
+
+	return now < core.look_ns ? core.look_ns - now : 0;
+}
+
+static void plan_look(void)
+{
+	uint64_t faults = count_faults();
+
+	core.look_every_ns = faults != core.faults_seen ? EM_FOLLOW_NS :
+			     em_min(core.look_every_ns * 2, EM_FOLLOW_IDLE_NS);
+	core.faults_seen = faults;
+	core.look_ns = em_sys_now_ns() + core.look_every_ns;
+}
+
+/* The group has got another limit, or other programs have left more memory, or less. */
+static void follow(void)
+{
+	uint64_t least = atomic_load(&em_segment->buffer_pages) * EM_CREDITS_PART;
+	uint64_t next = current_limit(&core.cfg);
+	uint64_t now = core.limit_pages;
+
+	plan_look();
+	next = em_max(next, least);
+	if ((next > now ? next - now : now - next) < now / EM_FOLLOW_PART)
+		return;
+	em_reclaim_lock();
+	core.limit_pages = next;
+	if (!core.cfg.refault_rate) /* or it is the most that tune() may give */
+		use_limit(&core.cfg, next);
 	em_reclaim_unlock();
 }
 
 static uint64_t go_on(void)
 {
-	bool tuned = core.cfg.refault_rate;
+	bool tuned = core.cfg.refault_rate, following = follows();
 
+	if (following && !due_in())
+		follow();
 	if (tuned)
 		tune();
-	return settle() ? EM_SETTLE_NS : tuned ? EM_TUNE_NS : 0;
+	return settle()	 ? EM_SETTLE_NS :
+	       tuned	 ? EM_TUNE_NS :
+	       following ? em_max(due_in(), 1) :
+			   0;
 }
 
 /* Algorithms and rules; a fork between two steps finds either all in order. */
@@ -388,7 +508,7 @@ static int change(const char *lines, char *err, size_t err_bytes)
 	static struct em_config next;
 	struct em_recorded recorded = { .sequence = NULL };
 	uint64_t limit;
-	int ret = load_change(&next, lines, err, err_bytes);
+	int ret = load_change(&next, &limit, lines, err, err_bytes);
 
 	if (ret == 0 && !same_prefetcher(&core.cfg, &next))
 		ret = load_recorded(&next, &recorded, err, err_bytes);
@@ -403,9 +523,8 @@ static int change(const char *lines, char *err, size_t err_bytes)
 		em_fault_set_streams(strcmp(next.prefetcher, "none") != 0);
 		em_prefetch_use(next.prefetcher, &next.prefetch_params, &recorded);
 	}
-	limit = next.limit.value >> EM_PAGE_SHIFT;
-	set_marks(&next, limit, limit - atomic_load(&em_segment->buffer_pages));
-	change_limit(limit);
+	core.limit_pages = limit;
+	use_limit(&next, limit);
 	core.cfg = next;
 	em_quota_set(&core.cfg);
 	show_policy();
@@ -449,12 +568,11 @@ static void start(const struct em_core_hooks *hooks, const char *text)
 
 	find_plugins(text);
 	em_config_init(&core.cfg);
+	em_allowance_find(&core.allowance, read_file);
 	ret = em_config_load(&core.cfg, text, err, sizeof(err));
-
-	if (ret == 0 && (ret = em_config_check(&core.cfg, err, sizeof(err))) == 0 &&
-	    core.cfg.limit.kind != EM_SIZE_BYTES) {
-		ret = -EINVAL;
-		strcpy(err, "the limit is not resolved to bytes");
+	if (ret == 0) {
+		core.limit_pages = find_limit(&core.cfg);
+		ret = check_with(core.limit_pages, &core.cfg, err, sizeof(err));
 	}
 	if (ret < 0) {
 		em_log("%s is unusable: %s; memory is not managed", EM_CONFIG_ENV, err);

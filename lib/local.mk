@@ -25,7 +25,7 @@ extmem_policy_sources = \
 	lib/policies/registry.c
 
 noinst_LIBRARIES += lib/libconf.a
-lib_libconf_a_SOURCES = lib/config.c lib/config.h lib/options.c lib/yaml.c lib/yaml.h \
+lib_libconf_a_SOURCES = lib/allowance.c lib/allowance.h lib/config.c lib/config.h lib/options.c lib/yaml.c lib/yaml.h \
 	lib/report.c lib/report.h lib/segment.h \
 	$(extmem_policy_sources)
 lib_libconf_a_CFLAGS = $(AM_CFLAGS) $(EM_SANITIZE) $(LIBYAML_CFLAGS)
@@ -34,6 +34,7 @@ lib_libconf_a_CFLAGS = $(AM_CFLAGS) $(EM_SANITIZE) $(LIBYAML_CFLAGS)
 # the unit tests link it with a fake kernel.
 extmem_core_sources = \
 	lib/ahead.c lib/ahead.h \
+	lib/allowance.c lib/allowance.h \
 	lib/arch.S lib/arch.h \
 	lib/config.c lib/config.h lib/options.c \
 	lib/control.c lib/control.h \

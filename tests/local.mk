@@ -36,13 +36,19 @@ unit_tests = tests/unit/test_config tests/unit/test_yaml \
 	tests/unit/test_reclaim tests/unit/test_store_file \
 	tests/unit/test_hazards tests/unit/test_trace tests/unit/test_prefetch tests/unit/test_replay tests/unit/test_delivery tests/unit/test_report \
 	tests/unit/test_calls tests/unit/test_rules tests/unit/test_pressure \
-	tests/unit/test_plugin tests/unit/test_ahead
+	tests/unit/test_plugin tests/unit/test_ahead tests/unit/test_allowance
 
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/tap.h
 tests_unit_test_config_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_config_CFLAGS = $(unit_cflags)
 tests_unit_test_config_LDFLAGS = $(unit_ldflags)
 tests_unit_test_config_LDADD = $(unit_conf_libs)
+
+tests_unit_test_allowance_SOURCES = tests/unit/test_allowance.c tests/unit/tap.h
+tests_unit_test_allowance_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_allowance_CFLAGS = $(unit_cflags)
+tests_unit_test_allowance_LDFLAGS = $(unit_ldflags)
+tests_unit_test_allowance_LDADD = $(unit_conf_libs)
 
 tests_unit_test_yaml_SOURCES = tests/unit/test_yaml.c tests/unit/tap.h
 tests_unit_test_yaml_CPPFLAGS = $(unit_cppflags)

@@ -9,9 +9,9 @@ setup() {
 }
 
 teardown() {
-	[ -z "${group:-}" ] || rmdir "$group/below" "$group" 2>/dev/null || true
 	restore_overcommit
 	common_teardown
+	[ -z "${group:-}" ] || remove_group
 }
 
 # refused STATUS TEXT ARGS...: one clear line, and nothing was started.
@@ -210,44 +210,133 @@ make_go() {
 	expect_status 0
 }
 
+# The limit of a program that is run with this one, in bytes.
+limit_of() {
+	extmem run --swap "$scratch" --stats "$scratch/stats.json" --limit "$1" true
+	expect_status 0
+	grep -o '"limit_bytes": [0-9]*' "$scratch/stats.json" | cut -d ' ' -f 2
+}
+
 @test "limits: bytes, percent and auto become bytes" {
-	extmem run --dry-run --swap "$scratch" --limit 1.5G true
-	expect_output "limits.memory=1536M"
+	[ "$(limit_of 1.5G)" = $((1536 << 20)) ]
+	physical=$(($(getconf _PHYS_PAGES) * 4096))
 	for limit in 50% auto; do
-		extmem run --dry-run --swap "$scratch" --limit $limit true
-		expect_status 0
-		bytes=$(sed -n 's/.*limits.memory=\([0-9]*[KMG]\?\)$/\1/p' <<<"$output" |
-			numfmt --from=iec)
-		physical=$(($(getconf _PHYS_PAGES) * 4096))
+		bytes=$(limit_of $limit)
 		[ "$bytes" -gt 0 ]
 		[ "$bytes" -lt "$physical" ]
 	done
+	# What depends on the place is found out there, by each program anew.
+	extmem run --dry-run --swap "$scratch" --limit auto true
+	expect_output "limits.memory=auto"
+	extmem run --verbose --swap "$scratch" --limit 12M true
+	[[ $stderr == *"limit 12.0M"* ]]
 }
 
-@test "limits: a control group's limit counts" {
+# A control group of 1 GB, $group, with one below it; what holds the limit is $file.
+make_group() {
 	need_root
 	if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
 		group=/sys/fs/cgroup/extmem-cli-$$
-		file=memory.max
+		file=$group/memory.max
 	else
 		group=/sys/fs/cgroup/memory/extmem-cli-$$
-		file=memory.limit_in_bytes
+		file=$group/memory.limit_in_bytes
 	fi
 	mkdir "$group" 2>/dev/null || skip "no control groups to be made here"
-	if ! echo 1G >"$group/$file" 2>/dev/null; then
+	if ! echo 1G >"$file" 2>/dev/null; then
 		rmdir "$group"
 		skip "no memory controller here"
 	fi
 	mkdir "$group/below"
+}
+
+# Once those in it have ended.
+remove_group() {
+	for folder in "$group/below" "$group"; do
+		for _ in $(seq 100); do
+			rmdir "$folder" 2>/dev/null && break
+			sleep 0.1
+		done
+	done
+	[ ! -e "$group" ]
+}
+
+@test "limits: a control group's limit counts" {
+	make_group
 	for limit in auto 25%; do
 		(echo "$BASHPID" >"$group/below/cgroup.procs"
-		exec "$EXTMEM" run --dry-run --swap "$scratch" --limit $limit true 3>&-) \
-			>"$scratch/$limit"
+		exec "$EXTMEM" run --stats "$scratch/$limit" --swap "$scratch" --limit $limit true 3>&-)
 	done
-	rmdir "$group/below" "$group"
 	# 90% of 1G, and a quarter of it, in whole pages.
-	grep -x ".*limits.memory=943716K" "$scratch/auto"
-	grep -x ".*limits.memory=256M" "$scratch/25%"
+	grep -F "\"limit_bytes\": $((943716 << 10))," "$scratch/auto"
+	grep -F "\"limit_bytes\": $((256 << 20))," "$scratch/25%"
+}
+
+# The living process has a limit of so many bytes, before half a minute is over.
+expect_limit() {
+	for _ in $(seq 300); do
+		extmem stat --json "$pid"
+		[[ $output == *"\"limit_bytes\": $1,"* ]] && return
+		sleep 0.1
+	done
+	fail_with "expected a limit of $1"
+}
+
+expect_word() {
+	for _ in $(seq 300); do
+		grep -qx "$1" "$scratch/out" && return
+		sleep 0.1
+	done
+	fail_with "expected '$1' in $(cat "$scratch/out")"
+}
+
+@test "limits: auto follows the control group while the program runs" {
+	need_tool perl
+	make_group
+	echo 160M >"$file"
+	(echo "$BASHPID" >"$group/below/cgroup.procs"
+	exec "$EXTMEM" run --limit auto --swap "$scratch" -- perl -e '
+		$| = 1; alarm 120; my @a = map { "x" x 1000000 } 1 .. 200; print "ready\n";
+		$SIG{USR1} = sub { my $n = 0; $n += length for @a; print "sum $n\n"; exit };
+		# All threads are killed by openat(2) from now on, and only by that.
+		$SIG{USR2} = sub {
+			my $code = pack "SCCL" x 4, 0x20, 0, 0, 0, 0x15, 0, 1, 257, 6, 0, 0, 0x80000000, 6, 0, 0, 0x7fff0000;
+			syscall 157, 38, 1, 0, 0, 0;
+			print syscall(317, 1, 1, pack "Sx6P", 4, $code) ? "open\n" : "locked in\n";
+		};
+		while (1) { substr($_, 1000 * (rand 900), 1) = "y" for @a; select undef, undef, undef, 0.01 }
+	' >"$scratch/out" 2>"$scratch/err" 3>&-) &
+	pid=$!
+	own "$pid"
+	expect_word ready
+	expect_limit $((144 << 20))
+	echo 400M >"$file"
+	expect_limit $((360 << 20))
+	sleep 1
+	echo 300M >"$file"
+	expect_limit $((270 << 20))
+	extmem policy show "$pid"
+	expect_output "memory: auto"
+	# A limit in bytes stays what it is; a share is of the group's.
+	extmem policy apply "$pid" --set limits.memory=280M
+	expect_status 0
+	expect_limit $((280 << 20))
+	extmem policy apply "$pid" --set limits.memory=50%
+	expect_limit $((150 << 20))
+	# Locked in, it cannot look any more: it keeps what it has, but for a size.
+	kill -USR2 "$pid"
+	expect_word "locked in"
+	echo 400M >"$file"
+	extmem policy apply "$pid" --set limits.memory=75%
+	expect_status 0
+	sleep 3
+	expect_limit $((150 << 20))
+	extmem policy apply "$pid" --set limits.memory=256M
+	expect_limit $((256 << 20))
+	kill -USR1 "$pid"
+	wait "$pid"
+	grep -qx "sum 200000000" "$scratch/out"
+	[ ! -s "$scratch/err" ]
 }
 
 @test "the library must be there, and have a path that LD_PRELOAD can hold" {
