@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "core.h"
-#include "allowance.h"
 #include "arch.h"
 #include "control.h"
 #include "credits.h"
 #include "delivery.h"
 #include "fault.h"
 #include "knobs.h"
+#include "limit.h"
 #include "log.h"
 #include "notes.h"
 #include "page.h"
@@ -26,7 +26,6 @@
 #include "sys.h"
 #include "thread.h"
 #include "trace.h"
-#include "tune.h"
 #include "worker.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -43,33 +42,15 @@
 
 /* The part of rationed addresses that buffers may take. */
 #define EM_SPACE_PART 32u
-/* A limit that comes down does so this often; one that is tuned is looked at. */
-#define EM_SETTLE_NS 1000000u
-#define EM_TUNE_NS 100000000u
-/* One that depends on others is looked at this often; seldom while nothing faults. */
-#define EM_FOLLOW_NS 1000000000u
-#define EM_FOLLOW_IDLE_NS 8000000000u
-/* What others have makes no difference below one part of it in so many. */
-#define EM_FOLLOW_PART 32u
-/* At least so much of a limit must be left beside the buffers: one part in so many. */
-#define EM_CREDITS_PART 2u
-/* What there is may be less; nothing runs in that. */
-#define EM_LIMIT_MIN_BYTES (8ull << 20)
 
 static struct {
 	_Atomic int state; /* 0 not yet, 1 starting, 2 active, 3 off */
 	struct em_config cfg;
 	char stats_path[EM_CONFIG_PATH_MAX];
 	pid_t reporter;    /* the process that `extmem run` became */
-	_Atomic pid_t settled; /* the process that must not open files any more, or 0 */
+	pid_t settled;     /* the process that must not open files any more, or 0 */
 	int report_fd;     /* opened before that; or -1 */
 	_Atomic bool reported;
-	uint64_t limit_pages;  /* what limits.memory comes to */
-	uint64_t excess_pages; /* what the limit is still above the one asked for */
-	struct em_tune tune;
-	struct em_allowance allowance;
-	uint64_t look_ns, look_every_ns; /* when to look at the allowance next */
-	uint64_t faults_seen;            /* when it was looked at */
 } core;
 
 bool em_core_active(void)
@@ -78,12 +59,6 @@ bool em_core_active(void)
 }
 
 const struct em_config *em_core_config(void) { return &core.cfg; }
-
-static uint64_t size_of(const struct em_size *s, uint64_t whole)
-{
-	return s->kind == EM_SIZE_PERMILLE ? whole / 1000 * s->value
-					   : s->value >> EM_PAGE_SHIFT;
-}
 
 static pid_t own_pid(void)
 {
@@ -143,30 +118,19 @@ static void describe(void)
 	show_policy();
 }
 
-/* The watermarks that the policy asks for, of so many pages of limit and credits. */
-static void set_marks(const struct em_config *cfg, uint64_t limit, uint64_t credits)
-{
-	uint64_t low = em_max(size_of(&cfg->low, limit), 2);
-	uint64_t high = em_clamp(size_of(&cfg->high, limit), low + 1,
-				 em_max(credits / 2, low + 1));
-
-	em_credits_set_marks(low, high);
-}
-
 /*
  * Divides the limit: buffers first, the rest are credits.
  */
 static int divide_limit(const struct em_sys_features *features, em_spawn *spawn)
 {
-	uint64_t limit = core.limit_pages;
+	uint64_t limit = em_limit_pages();
 	unsigned int granule = 1u << em_granule_shift();
 	bool by_move = em_reclaim_by_move(&core.cfg, features, em_delivery_by_thread());
 	/* Where addresses are rationed most of them are for the program. */
 	uint64_t space = em_sys_space_bytes() / EM_SPACE_PART >> EM_PAGE_SHIFT;
-	uint64_t credits;
 	int ret, read_pages;
 
-	ret = em_standby_init(em_min(size_of(&core.cfg.standby, limit), space), granule,
+	ret = em_standby_init(em_min(em_limit_part(&core.cfg.standby, limit), space), granule,
 			      by_move);
 	if (ret < 0)
 		return ret;
@@ -175,9 +139,8 @@ static int divide_limit(const struct em_sys_features *features, em_spawn *spawn)
 		return read_pages;
 	em_count(&em_segment->buffer_pages, (uint64_t)read_pages);
 	em_gauge(&em_segment->limit_pages, limit);
-	credits = limit - atomic_load(&em_segment->buffer_pages);
-	em_credits_init(credits);
-	set_marks(&core.cfg, limit, credits);
+	em_credits_init(limit - atomic_load(&em_segment->buffer_pages));
+	em_limit_set_marks(&core.cfg, limit);
 	return 0;
 }
 
@@ -265,61 +228,6 @@ static bool same_policy(const struct em_config *a, const struct em_config *b)
 	       !memcmp(a->regions, b->regions, sizeof(a->regions));
 }
 
-/* Of what the process may have, in use or between the marks; the rest is spare. */
-static uint64_t used_pages(void)
-{
-	uint64_t limit = atomic_load(&em_segment->limit_pages);
-	int64_t spare = em_credits_free() - (int64_t)atomic_load(&em_segment->high_pages);
-
-	return spare > 0 ? limit - (uint64_t)spare : limit;
-}
-
-static uint64_t find_limit(const struct em_config *cfg)
-{
-	return em_max(em_allowance_resolve(&core.allowance, &cfg->limit,
-					   used_pages() << EM_PAGE_SHIFT),
-		      EM_LIMIT_MIN_BYTES) >> EM_PAGE_SHIFT;
-}
-
-/*
- * What limits.memory comes to, in pages. The lock keeps out who forks, and who locks
- * itself in: it may not open files then, and goes on with the limit that it has.
- */
-static uint64_t current_limit(const struct em_config *cfg)
-{
-	uint64_t limit = core.limit_pages;
-
-	em_reclaim_lock();
-	if (cfg->limit.kind == EM_SIZE_BYTES || !core.settled)
-		limit = find_limit(cfg);
-	em_reclaim_unlock();
-	return limit;
-}
-
-/* Whether all else fits the limit, in pages: 0, or -errno. */
-static int check_with(uint64_t limit, const struct em_config *cfg, char *err, size_t err_bytes)
-{
-	static struct em_config resolved;
-
-	resolved = *cfg;
-	resolved.limit = (struct em_size){ EM_SIZE_BYTES, limit << EM_PAGE_SHIFT };
-	return em_config_check(&resolved, err, err_bytes);
-}
-
-static int check_limit(uint64_t limit, char *err, size_t err_bytes)
-{
-	uint64_t buffers = atomic_load(&em_segment->buffer_pages);
-
-	if (limit >= buffers * EM_CREDITS_PART)
-		return 0;
-	snprintf(err, err_bytes,
-		 "'limits.memory' is %llu MiB: expected at least %llu MiB, since buffers made at the start hold %llu MiB",
-		 (unsigned long long)limit >> 8,
-		 (unsigned long long)((buffers * EM_CREDITS_PART + 255) >> 8),
-		 (unsigned long long)buffers >> 8);
-	return -EINVAL;
-}
-
 static int load_change(struct em_config *next, uint64_t *limit, const char *lines, char *err,
 		       size_t err_bytes)
 {
@@ -328,149 +236,9 @@ static int load_change(struct em_config *next, uint64_t *limit, const char *line
 	em_config_init(next);
 	if ((ret = em_config_load(next, lines, err, err_bytes)) < 0)
 		return ret;
-	*limit = current_limit(next);
-	if ((ret = check_with(*limit, next, err, err_bytes)) < 0 ||
-	    (ret = em_config_check_live(&core.cfg, next, err, err_bytes)) < 0)
+	if ((ret = em_limit_judge(next, limit, err, err_bytes)) < 0)
 		return ret;
-	return check_limit(*limit, err, err_bytes);
-}
-
-/* Up at once, down as memory gets free. */
-static void change_limit(uint64_t limit)
-{
-	uint64_t now = atomic_load(&em_segment->limit_pages);
-
-	core.excess_pages = now > limit ? now - limit : 0;
-	if (limit > now) {
-		em_gauge(&em_segment->limit_pages, limit);
-		em_credits_grow(limit - now);
-	}
-}
-
-/*
- * Some of what the limit has too much. True while there is more. The reclaim lock
- * keeps forks out: a child goes on from what is written here.
- */
-static bool settle(void)
-{
-	uint64_t got;
-
-	if (!core.excess_pages)
-		return false;
-	em_reclaim_lock();
-	got = em_credits_shrink(core.excess_pages);
-	core.excess_pages -= got;
-	em_uncount(&em_segment->limit_pages, got);
-	em_reclaim_unlock();
-	em_reclaim_kick();
-	return core.excess_pages;
-}
-
-/* The marks, too. The reclaim lock is held. */
-static void use_limit(const struct em_config *cfg, uint64_t limit)
-{
-	set_marks(cfg, limit, limit - atomic_load(&em_segment->buffer_pages));
-	change_limit(limit);
-}
-
-static uint64_t count_pains(void)
-{
-	uint64_t n = 0;
-
-	for (unsigned int i = 0; i < EM_SHARDS; i++) {
-		struct em_counters *c = &em_segment->shards[i].c;
-		n += atomic_load(&c->faults[EM_FAULT_MAJOR]) + atomic_load(&c->waits);
-	}
-	return n;
-}
-
-static uint64_t count_faults(void)
-{
-	uint64_t n = 0;
-
-	for (unsigned int i = 0; i < EM_SHARDS; i++)
-		for (unsigned int kind = 0; kind < EM_FAULT_KINDS; kind++)
-			n += atomic_load(&em_segment->shards[i].c.faults[kind]);
-	return n;
-}
-
-/* The limit that the policy has is the most; how little will do is found out. */
-static void tune(void)
-{
-	uint64_t most = core.limit_pages;
-	uint64_t limit = atomic_load(&em_segment->limit_pages), next;
-
-	next = em_tune_step(&core.tune, &(struct em_tune_view){
-		.now_ns = em_sys_now_ns(),
-		.pains = count_pains(),
-		.target = core.cfg.refault_rate,
-		.limit = limit,
-		.used = used_pages(),
-		.least = em_max(size_of(&core.cfg.tune_min, most),
-				atomic_load(&em_segment->buffer_pages) * EM_CREDITS_PART),
-		.most = most,
-	});
-	if (next == limit)
-		return;
-	em_reclaim_lock();
-	use_limit(&core.cfg, next);
-	em_reclaim_unlock();
-}
-
-/* Whether the limit depends on others, and can be looked at. */
-static bool follows(void)
-{
-	return core.cfg.limit.kind != EM_SIZE_BYTES && !core.settled;
-}
-
-/* How long until the allowance is to be looked at, more seldom while nothing faults. */
-static uint64_t due_in(void)
-{
-	uint64_t now = em_sys_now_ns();
-
-	return now < core.look_ns ? core.look_ns - now : 0;
-}
-
-static void plan_look(void)
-{
-	uint64_t faults = count_faults();
-
-	core.look_every_ns = faults != core.faults_seen ? EM_FOLLOW_NS :
-			     em_min(core.look_every_ns * 2, EM_FOLLOW_IDLE_NS);
-	core.faults_seen = faults;
-	core.look_ns = em_sys_now_ns() + core.look_every_ns;
-}
-
-/* The group has got another limit, or other programs have left more memory, or less. */
-static void follow(void)
-{
-	uint64_t least = atomic_load(&em_segment->buffer_pages) * EM_CREDITS_PART;
-	uint64_t next = current_limit(&core.cfg);
-	uint64_t now = core.limit_pages;
-
-	plan_look();
-	next = em_max(next, least);
-	if ((next > now ? next - now : now - next) < now / EM_FOLLOW_PART)
-		return;
-	em_reclaim_lock();
-	core.limit_pages = next;
-	if (!core.cfg.refault_rate) /* or it is the most that tune() may give */
-		use_limit(&core.cfg, next);
-	em_reclaim_unlock();
-}
-
-static uint64_t go_on(void)
-{
-	bool tuned = core.cfg.refault_rate, following = follows();
-
-	if (following && !due_in())
-		follow();
-	if (tuned)
-		tune();
-	return settle()	 ? EM_SETTLE_NS :
-	       tuned	 ? EM_TUNE_NS :
-	       following ? em_max(due_in(), 1) :
-			   0;
+	return em_config_check_live(&core.cfg, next, err, err_bytes);
 }
 
 /* Algorithms and rules; a fork between two steps finds either all in order. */
@@ -523,8 +291,7 @@ static int change(const char *lines, char *err, size_t err_bytes)
 		em_fault_set_streams(strcmp(next.prefetcher, "none") != 0);
 		em_prefetch_use(next.prefetcher, &next.prefetch_params, &recorded);
 	}
-	core.limit_pages = limit;
-	use_limit(&next, limit);
+	em_limit_change(&core.cfg, &next, limit);
 	core.cfg = next;
 	em_quota_set(&core.cfg);
 	show_policy();
@@ -535,6 +302,11 @@ static int change(const char *lines, char *err, size_t err_bytes)
 static int show(char *out, size_t out_bytes)
 {
 	return em_config_dump(&core.cfg, out, out_bytes);
+}
+
+static uint64_t go_on(void)
+{
+	return em_limit_go_on(&core.cfg);
 }
 
 static const struct em_control_hooks control_hooks = { show, change, go_on };
@@ -568,12 +340,9 @@ static void start(const struct em_core_hooks *hooks, const char *text)
 
 	find_plugins(text);
 	em_config_init(&core.cfg);
-	em_allowance_find(&core.allowance, read_file);
 	ret = em_config_load(&core.cfg, text, err, sizeof(err));
-	if (ret == 0) {
-		core.limit_pages = find_limit(&core.cfg);
-		ret = check_with(core.limit_pages, &core.cfg, err, sizeof(err));
-	}
+	if (ret == 0)
+		ret = em_limit_find(&core.cfg, read_file, err, sizeof(err));
 	if (ret < 0) {
 		em_log("%s is unusable: %s; memory is not managed", EM_CONFIG_ENV, err);
 		atomic_store(&core.state, 3);
@@ -686,6 +455,7 @@ void em_core_settle(void)
 	if (core.report_fd >= 0)
 		core.report_fd = em_sys_raise_fd(core.report_fd);
 	core.settled = own_pid();
+	em_limit_keep();
 }
 
 /* -1: there is none, nor can there be. */

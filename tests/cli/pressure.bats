@@ -102,6 +102,10 @@ limit_now() {
 	done
 	echo "down to $low"
 	[ "$low" -lt 62000000 ]
+	# A change of something else leaves it where it was found.
+	extmem policy apply "$pid" --set watermarks.high=7%
+	expect_status 0
+	[ "$(limit_now)" -lt 110000000 ]
 	kill -USR1 "$pid"
 	for _ in $(seq 300); do
 		high=$(limit_now)
