@@ -101,7 +101,9 @@ EM_EXPORT int extmem_advise(const void *addr, size_t bytes, enum extmem_advice_k
 	case EXTMEM_ADVICE_NORMAL: return hint(start, whole, EM_HINT_NORMAL);
 	case EXTMEM_ADVICE_SEQUENTIAL: return hint(start, whole, EM_HINT_SEQUENTIAL);
 	case EXTMEM_ADVICE_RANDOM: return hint(start, whole, EM_HINT_RANDOM);
-	case EXTMEM_ADVICE_HOT: return hint(start, whole, EM_HINT_HOT);
+	case EXTMEM_ADVICE_HOT:
+		em_region_advise(start, whole, EXTMEM_HOT);
+		return hint(start, whole, EM_HINT_HOT);
 	case EXTMEM_ADVICE_ONCE: return hint(start, whole, EM_HINT_ONCE);
 	case EXTMEM_ADVICE_COLD:
 		ret = hint(start, whole, EM_HINT_COLD);

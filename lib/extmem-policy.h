@@ -124,7 +124,10 @@ struct extmem_eviction {
 	 * its time, which costs nothing.
 	 */
 	void (*forget)(struct extmem_cache *c, uint32_t unit);
-	/* The program says so, whether the unit is in or not. May be NULL. */
+	/*
+	 * The program says so, whether the unit is in or not. May be NULL: then
+	 * EXTMEM_HOT is told as a hit.
+	 */
 	void (*advise)(struct extmem_cache *c, uint32_t unit,
 		       enum extmem_advice advice);
 	/*

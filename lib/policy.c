@@ -253,6 +253,11 @@ static struct group *group_of(uint32_t unit)
 	return tag ? &policy.generations[tag >> 4 & 1].groups[tag & 15] : NULL;
 }
 
+static struct generation *generation_of(const struct group *g)
+{
+	return &policy.generations[g >= policy.generations[1].groups];
+}
+
 static void insert(uint32_t unit, enum extmem_event what)
 {
 	struct generation *gen = &policy.generations[policy.now];
@@ -269,19 +274,93 @@ static void insert(uint32_t unit, enum extmem_event what)
 		atomic_store(&policy.over, true);
 }
 
-/* An event in a ring: the unit in the low half, what happened above. */
+static void leave(struct group *g, uint32_t unit)
+{
+	policy.tags[unit] = 0;
+	g->queued--;
+	generation_of(g)->queued--;
+}
+
+/* Whether a unit has a page that is, or will be, in memory. */
+static bool is_touched(uint32_t unit)
+{
+	uint64_t first = (uint64_t)unit << em_granule_shift();
+
+	for (uint64_t page = first; page < first + (1u << em_granule_shift()); page++) {
+		enum em_page_state state = EM_WORD_STATE(em_page_load(page));
+		if (state != EM_PAGE_UNTOUCHED && state != EM_PAGE_FOREIGN)
+			return true;
+	}
+	return false;
+}
+
+static void forget_ghosts(uint32_t unit)
+{
+	struct generation *gen = &policy.generations[policy.now];
+
+	for (unsigned int i = 0; i < gen->count; i++) {
+		struct extmem_cache *c = &gen->groups[i].cache;
+		if (c->ops->forget)
+			c->ops->forget(c, unit);
+	}
+}
+
+/*
+ * The contents of a unit are gone. The race "touched while forgotten": who touches it
+ * anew owns a page first and then looks whether the unit is in; it is no longer
+ * in first here, and then the pages are looked at. One of the two brings it in.
+ */
+static void forget(uint32_t unit)
+{
+	struct group *g = group_of(unit);
+
+	if (!g) {
+		forget_ghosts(unit);
+		return;
+	}
+	if (!g->cache.ops->forget)
+		return;
+	g->cache.ops->forget(&g->cache, unit);
+	leave(g, unit);
+	em_granule_dequeued(unit);
+	if (is_touched(unit) && em_granule_enqueue(unit))
+		insert(unit, EXTMEM_FIRST);
+}
+
+static void refer(uint32_t unit)
+{
+	struct group *g = group_of(unit);
+
+	if (g && g->cache.ops->reference)
+		g->cache.ops->reference(&g->cache, unit);
+}
+
+/* Who takes no advice has a hit on what will be used. */
+static void advise(uint32_t unit, enum extmem_advice advice)
+{
+	struct group *g = group_of(unit);
+
+	if (g && g->cache.ops->advise)
+		g->cache.ops->advise(&g->cache, unit, advice);
+	else if (advice == EXTMEM_HOT)
+		refer(unit);
+}
+
+/* An event in a ring: the unit, what it is in more detail, and the kind of it. */
+enum kind { REFERENCE, INSERT, FORGET, ADVISE };
+#define EVENT(kind, detail, unit) ((uint64_t)(kind) << 40 | (uint64_t)(detail) << 32 | (unit))
+
 static void deliver(uint64_t event)
 {
 	uint32_t unit = (uint32_t)event;
-	struct group *g;
+	unsigned int detail = event >> 32 & 7;
 
-	if (event >> 40) {
-		insert(unit, (enum extmem_event)(event >> 32 & 7));
-		return;
+	switch ((enum kind)(event >> 40)) {
+	case REFERENCE: refer(unit); break;
+	case INSERT: insert(unit, (enum extmem_event)detail); break;
+	case FORGET: forget(unit); break;
+	case ADVISE: advise(unit, (enum extmem_advice)detail); break;
 	}
-	g = group_of(unit);
-	if (g && g->cache.ops->reference)
-		g->cache.ops->reference(&g->cache, unit);
 }
 
 /* The policy lock is held: only its holder moves a tail. */
@@ -319,7 +398,19 @@ void em_policy_tell(uint32_t unit, enum extmem_event event)
 	insert = em_granule_enqueue(unit);
 	if (!insert && event != EXTMEM_SOFT)
 		return; /* it is in a list, and that is all that can be said */
-	push(em_thread_self(), (uint64_t)insert << 40 | (uint64_t)event << 32 | unit);
+	push(em_thread_self(), EVENT(insert ? INSERT : REFERENCE, event, unit));
+}
+
+void em_policy_forget(uint32_t unit)
+{
+	if (em_likely(unit < EXTMEM_UNITS_MAX))
+		push(em_thread_self(), EVENT(FORGET, 0, unit));
+}
+
+void em_policy_advise(uint32_t unit, enum extmem_advice advice)
+{
+	if (em_likely(unit < EXTMEM_UNITS_MAX))
+		push(em_thread_self(), EVENT(ADVISE, advice, unit));
 }
 
 /* ---- victims --------------------------------------------------------- */
@@ -387,13 +478,6 @@ static void learn(struct group *g, uint32_t unit)
 	g->refaults -= g->refaults / LEARN;
 }
 
-static void leave(struct generation *gen, struct group *g, uint32_t unit)
-{
-	policy.tags[unit] = 0;
-	g->queued--;
-	gen->queued--;
-}
-
 /*
  * A plug-in may return anything. What is not in must not be taken: it would come
  * in a second time.
@@ -419,7 +503,7 @@ static uint32_t take(struct generation *gen, struct group *g)
 		return EXTMEM_UNIT_NONE;
 	if (gen->count > 1)
 		charge(gen, g);
-	leave(gen, g, unit);
+	leave(g, unit);
 	return unit;
 }
 
@@ -479,7 +563,7 @@ static void move_withheld(struct generation *old)
 
 		if (g < old->groups || g >= old->groups + old->count)
 			continue;
-		leave(old, g, (uint32_t)unit);
+		leave(g, (uint32_t)unit);
 		insert((uint32_t)unit, EXTMEM_FIRST);
 	}
 }

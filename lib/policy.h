@@ -44,6 +44,13 @@ void em_policy_fit_space(uint64_t units);
 void em_policy_tell(uint32_t unit, enum extmem_event event);
 
 /*
+ * Likewise: all that a unit held has been dropped; what the program says of one. The
+ * MAP lock is held, which keeps forks out.
+ */
+void em_policy_forget(uint32_t unit);
+void em_policy_advise(uint32_t unit, enum extmem_advice advice);
+
+/*
  * Fills units with up to max victims, after telling all that waits. Returns
  * how many; with enough credits free, only those of a group that has more than
  * it may have. EM_HANDLER

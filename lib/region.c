@@ -356,13 +356,31 @@ static bool is_foreign(uint64_t owned)
 	return EM_WORD_STATE(em_word_unowned(owned)) == EM_PAGE_FOREIGN;
 }
 
-static void forget(uint64_t from, uint64_t to, struct ending *e)
+/* True: they had contents, in memory or away. */
+static bool forget_pages(uint64_t from, uint64_t to, struct ending *e)
 {
+	bool any = false;
+
 	for (uint64_t p = from; p < to; p++) {
 		uint64_t w = em_page_load(p);
+		any |= em_word_was(w) == EM_WAS_RESIDENT || em_word_was(w) == EM_WAS_AWAY;
 		e->credits += release_holdings(p);
 		em_page_set(p, e->keep_foreign && is_foreign(w) ? em_word_unowned(w) :
 			       em_word_make(e->state, EM_SLOT_NONE, -1, false));
+	}
+	return any;
+}
+
+/* Granule by granule: the policy is told of those that go whole. */
+static void forget(uint64_t from, uint64_t to, struct ending *e)
+{
+	for (uint64_t p = from, next; p < to; p = next) {
+		uint64_t granule = em_granule_of(p), end = (granule + 1) << em_granule_shift();
+
+		next = em_min(end, to);
+		if (forget_pages(p, next, e) && next == end &&
+		    p == granule << em_granule_shift())
+			em_policy_forget((uint32_t)granule);
 	}
 }
 
@@ -752,6 +770,21 @@ int em_region_hint(uintptr_t addr, size_t bytes, enum em_hint hint)
 	if (hint != EM_HINT_NORMAL)
 		atomic_store(&advised, true);
 	return describe_range(addr, bytes, NULL, (int)hint);
+}
+
+static void advise_piece(uint64_t from, uint64_t to, void *advice)
+{
+	for (uint64_t g = em_granule_of(from); g <= em_granule_of(to - 1); g++)
+		em_policy_advise((uint32_t)g, *(const enum extmem_advice *)advice);
+}
+
+void em_region_advise(uintptr_t addr, size_t bytes, enum extmem_advice advice)
+{
+	sigset_t old;
+
+	em_lock_enter(&map_lock, &old);
+	for_touched(em_page_of(addr), page_end(addr, bytes), advise_piece, &advice);
+	em_lock_leave(&map_lock, &old);
 }
 
 int em_region_name(uintptr_t addr, size_t bytes, const char *name)

@@ -24,6 +24,7 @@
 #ifndef EM_REGION_H
 #define EM_REGION_H
 
+#include "extmem-policy.h"
 #include "rules.h"
 #include "segment.h"
 #include "util.h"
@@ -55,6 +56,8 @@ int em_region_discard(uintptr_t addr, size_t bytes);
 int em_region_flag(uintptr_t addr, size_t bytes, uint32_t set, uint32_t clear);
 /* What the program says of a range. 0, or -ENOMEM where nothing is mapped. */
 int em_region_hint(uintptr_t addr, size_t bytes, enum em_hint hint);
+/* Tells the policy what the program says of what was touched in a range. */
+void em_region_advise(uintptr_t addr, size_t bytes, enum extmem_advice advice);
 /* Gives a range a name, cut to 31 bytes; likewise. */
 int em_region_name(uintptr_t addr, size_t bytes, const char *name);
 /* Other rules hold from now on. */

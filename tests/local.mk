@@ -36,7 +36,8 @@ unit_tests = tests/unit/test_config tests/unit/test_yaml \
 	tests/unit/test_reclaim tests/unit/test_store_file \
 	tests/unit/test_hazards tests/unit/test_trace tests/unit/test_prefetch tests/unit/test_replay tests/unit/test_delivery tests/unit/test_report \
 	tests/unit/test_calls tests/unit/test_rules tests/unit/test_pressure \
-	tests/unit/test_plugin tests/unit/test_ahead tests/unit/test_allowance
+	tests/unit/test_plugin tests/unit/test_ahead tests/unit/test_allowance \
+	tests/unit/test_events
 
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/tap.h
 tests_unit_test_config_CPPFLAGS = $(unit_cppflags)
@@ -73,6 +74,12 @@ tests_unit_test_credits_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_credits_CFLAGS = $(unit_core_cflags)
 tests_unit_test_credits_LDFLAGS = $(unit_core_ldflags)
 tests_unit_test_credits_LDADD = $(unit_core_libs)
+
+tests_unit_test_events_SOURCES = tests/unit/test_events.c $(unit_world)
+tests_unit_test_events_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_events_CFLAGS = $(unit_core_cflags)
+tests_unit_test_events_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_events_LDADD = $(unit_core_libs)
 
 tests_unit_test_ahead_SOURCES = tests/unit/test_ahead.c $(unit_world)
 tests_unit_test_ahead_CPPFLAGS = $(unit_cppflags)

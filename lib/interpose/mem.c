@@ -252,6 +252,8 @@ static long advise(uintptr_t addr, size_t whole, int advice)
 	case MADV_POPULATE_WRITE:
 		return populate(addr, whole, advice == MADV_POPULATE_WRITE);
 	case MADV_COLD: /* standby is where cold pages are */
+		em_region_advise(addr, whole, EXTMEM_COLD);
+		return page_out(addr, whole);
 	case MADV_PAGEOUT:
 		return page_out(addr, whole);
 	case MADV_DONTFORK: /* the kernel is not told: a child must keep the window */
