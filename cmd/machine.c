@@ -31,11 +31,17 @@
 static long read_file(const char *path, uint64_t offset, char *out, size_t bytes)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : pread(fd, out, bytes, (off_t)offset);
+	size_t done = 0;
+	ssize_t n;
 
-	if (fd >= 0)
-		close(fd);
-	return n;
+	if (fd < 0)
+		return -1;
+	do { /* files of the kernel's come in pieces */
+		n = pread(fd, out + done, bytes - done, (off_t)(offset + done));
+		done += n > 0 ? (size_t)n : 0;
+	} while (n > 0 && done < bytes);
+	close(fd);
+	return n < 0 ? -1 : (long)done;
 }
 
 int cmd_limit_resolve(const struct em_size *limit, uint64_t *bytes, char *err,

@@ -350,15 +350,17 @@ static void check_trace(const char *file, const struct em_config *cfg)
 			file);
 }
 
-static void set_environment(const struct run *run, const struct em_config *cfg)
+static void set_environment(const struct run *run, const struct em_config *cfg, uint64_t bytes)
 {
 	const char *outer = getenv(EM_CONFIG_ENV);
-	char text[EM_CONFIG_DUMP_MAX];
+	char text[EM_CONFIG_DUMP_MAX], limit[24];
 
 	if (em_config_dump(cfg, text, sizeof(text)) < 0)
 		cmd_die(FAILED, "the policy is too long to be handed on; shorten its paths");
 	set_preload(cfg, outer);
 	set_env(EM_CONFIG_ENV, text);
+	snprintf(limit, sizeof(limit), "%llu", (unsigned long long)bytes);
+	set_env(EM_LIMIT_ENV, limit);
 	set_output(STATS_ENV, "statistics", run->stats);
 	set_output(TRACE_ENV, "a trace", run->trace);
 	set_output(RECORD_ENV, "a recording", run->record);
@@ -406,6 +408,7 @@ static void print_emptying(const char *path)
 static void print_run(char **command)
 {
 	print_export(EM_CONFIG_ENV);
+	print_export(EM_LIMIT_ENV);
 	print_export(STATS_ENV);
 	print_export(TRACE_ENV);
 	print_export(RECORD_ENV);
@@ -472,7 +475,7 @@ int main(int argc, char **argv)
 		cmd_die(FAILED, "%s", err);
 	if (*warning)
 		cmd_error("warning: %s", warning);
-	set_environment(&run, &cfg);
+	set_environment(&run, &cfg, bytes);
 	if (run.verbose)
 		tell(&run, &cfg, bytes);
 	if (run.dry_run) {

@@ -13,25 +13,26 @@
 typedef bool on_line(char *line, void *arg);
 
 /* A line that does not fit is left out. */
-static bool find_line(em_read_file *file, const char *path, on_line *on, void *arg)
+static void each_line(em_read_file *file, const char *path, on_line *on, void *arg)
 {
 	static char text[8192];
 	uint64_t offset = 0;
 	long n;
 
-	while ((n = file(path, offset, text, sizeof(text) - 1)) > 0) {
+	do {
 		char *line = text, *end;
 
+		n = file(path, offset, text, sizeof(text) - 1);
+		if (n <= 0)
+			return;
 		text[n] = '\0';
-		while ((end = strchr(line, '\n'))) {
+		for (; (end = strchr(line, '\n')); line = end + 1) {
 			*end = '\0';
 			if (on(line, arg))
-				return true;
-			line = end + 1;
+				return;
 		}
 		offset += (uint64_t)(line > text ? line - text : n);
-	}
-	return false;
+	} while (n == sizeof(text) - 1);
 }
 
 static bool has_word(const char *list, const char *word)
@@ -48,30 +49,40 @@ static bool has_word(const char *list, const char *word)
 
 /* A hierarchy of groups: where it is mounted, and what of it; and the group. */
 struct hierarchy {
-	bool v2;
 	char root[1024];  /* the group that the mount shows at its top */
 	char point[1024];
 	char group[1024];
 };
 
+struct hierarchies {
+	struct hierarchy v1, v2;
+};
+
 static bool on_mount(char *line, void *arg)
 {
-	struct hierarchy *h = arg;
-	char *tail = strstr(line, " - ");
+	struct hierarchies *both = arg;
+	struct hierarchy *h;
+	char *tail = strstr(line, " - cgroup");
 	char type[64], options[512];
 
 	if (!tail || sscanf(tail, " - %63s %*s %511s", type, options) != 2)
 		return false;
-	if (h->v2 ? strcmp(type, "cgroup2") :
-		    strcmp(type, "cgroup") || !has_word(options, "memory"))
+	if (!strcmp(type, "cgroup2"))
+		h = &both->v2;
+	else if (!strcmp(type, "cgroup") && has_word(options, "memory"))
+		h = &both->v1;
+	else
 		return false;
-	return sscanf(line, "%*s %*s %*s %1023s %1023s", h->root, h->point) == 2;
+	if (!*h->point)
+		sscanf(line, "%*s %*s %*s %1023s %1023s", h->root, h->point);
+	return *both->v1.point && *both->v2.point;
 }
 
 /* "0::/a/b" or "4:memory:/a". */
 static bool on_group(char *line, void *arg)
 {
-	struct hierarchy *h = arg;
+	struct hierarchies *both = arg;
+	struct hierarchy *h = NULL;
 	char *controllers = strchr(line, ':');
 	char *path = controllers ? strchr(controllers + 1, ':') : NULL;
 
@@ -79,35 +90,40 @@ static bool on_group(char *line, void *arg)
 		return false;
 	*path++ = '\0';
 	controllers++;
-	if (h->v2 ? *controllers : !has_word(controllers, "memory"))
-		return false;
-	return snprintf(h->group, sizeof(h->group), "%s", path) < (int)sizeof(h->group);
+	if (!*controllers)
+		h = &both->v2;
+	else if (has_word(controllers, "memory"))
+		h = &both->v1;
+	if (h)
+		snprintf(h->group, sizeof(h->group), "%s", path);
+	return *both->v1.group && *both->v2.group;
 }
 
-static void find_folder(em_read_file *file, bool v2, char *folder, size_t bytes, size_t *top_len)
+/* In a container the mount may show a part: its top is /docker/ID, or "/" by its own names. */
+static void find_folder(const struct hierarchy *h, struct em_group *g)
 {
-	static struct hierarchy h;
+	size_t shown = strcmp(h->root, "/") ? strlen(h->root) : 0;
 	const char *below = "";
-	size_t shown;
 
-	*folder = '\0';
-	h.v2 = v2;
-	if (!find_line(file, "/proc/self/mountinfo", on_mount, &h) ||
-	    !find_line(file, "/proc/self/cgroup", on_group, &h))
+	*g->folder = '\0';
+	if (!*h->point || !*h->group)
 		return;
-	/* In a container the mount may show a part: /docker/ID at its top. */
-	shown = strcmp(h.root, "/") ? strlen(h.root) : 0;
-	if (!strncmp(h.group, h.root, shown) && strncmp(h.group, "/..", 3))
-		below = h.group + shown;
-	*top_len = strlen(h.point);
-	snprintf(folder, bytes, "%s%s", h.point, below);
+	if (!strncmp(h->group, h->root, shown) && strncmp(h->group, "/..", 3))
+		below = h->group + shown;
+	g->top_len = strlen(h->point);
+	snprintf(g->folder, sizeof(g->folder), "%s%s", h->point, strcmp(below, "/") ? below : "");
 }
 
 void em_allowance_find(struct em_allowance *a, em_read_file *file)
 {
+	static struct hierarchies both;
+
+	memset(&both, 0, sizeof(both));
 	a->read = file;
-	find_folder(file, false, a->v1.folder, sizeof(a->v1.folder), &a->v1.top_len);
-	find_folder(file, true, a->v2.folder, sizeof(a->v2.folder), &a->v2.top_len);
+	each_line(file, "/proc/self/mountinfo", on_mount, &both);
+	each_line(file, "/proc/self/cgroup", on_group, &both);
+	find_folder(&both.v1, &a->v1);
+	find_folder(&both.v2, &a->v2);
 }
 
 /* ---- how much -------------------------------------------------------- */
@@ -123,21 +139,21 @@ static uint64_t read_bytes(em_read_file *file, const char *folder, size_t len, c
 	uint64_t bytes = UINT64_MAX;
 
 	snprintf(path, sizeof(path), "%.*s/%s", (int)len, folder, name);
-	find_line(file, path, on_bytes, &bytes);
+	each_line(file, path, on_bytes, &bytes);
 	return bytes;
 }
 
 /* The least that the group and those above it have in one of these files. */
-static uint64_t least_on_the_way(em_read_file *file, const char *folder, size_t top_len,
+static uint64_t least_on_the_way(em_read_file *file, const struct em_group *g,
 				 const char *const *names)
 {
-	size_t len = strlen(folder);
+	size_t len = strlen(g->folder);
 	uint64_t least = UINT64_MAX;
 
-	while (len >= top_len && len) {
+	while (len >= g->top_len && len) {
 		for (size_t i = 0; names[i]; i++)
-			least = em_min(least, read_bytes(file, folder, len, names[i]));
-		while (len && folder[--len] != '/')
+			least = em_min(least, read_bytes(file, g->folder, len, names[i]));
+		while (len && g->folder[--len] != '/')
 			;
 	}
 	return least;
@@ -148,8 +164,8 @@ static uint64_t group_bytes(const struct em_allowance *a)
 	static const char *const v1[] = { "memory.limit_in_bytes", NULL };
 	static const char *const v2[] = { "memory.max", "memory.high", NULL };
 
-	return em_min(least_on_the_way(a->read, a->v1.folder, a->v1.top_len, v1),
-		      least_on_the_way(a->read, a->v2.folder, a->v2.top_len, v2));
+	return em_min(least_on_the_way(a->read, &a->v1, v1),
+		      least_on_the_way(a->read, &a->v2, v2));
 }
 
 struct machine {
@@ -181,7 +197,7 @@ uint64_t em_allowance_resolve(const struct em_allowance *a, const struct em_size
 	uint64_t bytes = limit->value, group, base;
 
 	if (limit->kind != EM_SIZE_BYTES) {
-		find_line(a->read, "/proc/meminfo", on_memory, &m);
+		each_line(a->read, "/proc/meminfo", on_memory, &m);
 		group = group_bytes(a);
 		base = em_min(group, m.total);
 		bytes = limit->kind == EM_SIZE_PERMILLE ?

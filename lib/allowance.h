@@ -12,13 +12,13 @@
 
 #include "config.h"
 
-/* Reads a file from an offset on: how many bytes there were, or negative. */
+/* Reads a file from an offset on, to its end or until out is full: bytes, or negative. */
 typedef long em_read_file(const char *path, uint64_t offset, char *out, size_t bytes);
 
 /* Where limits are written: the group's folder, and how long its top is. */
 struct em_allowance {
 	em_read_file *read;
-	struct {
+	struct em_group {
 		char folder[2048]; /* empty: no such hierarchy */
 		size_t top_len;    /* of the mount, where the way up ends */
 	} v1, v2;

@@ -68,11 +68,18 @@ static pid_t own_pid(void)
 static long read_file(const char *path, uint64_t offset, char *out, size_t bytes)
 {
 	long fd = em_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
-	long n = fd < 0 ? fd : em_sys_pread((int)fd, out, bytes, offset);
+	size_t done = 0;
+	long n;
 
-	if (fd >= 0)
-		em_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
-	return n;
+	if (fd < 0)
+		return fd;
+	do { /* files of the kernel's come in pieces */
+		n = em_syscall(SYS_pread64, fd, (long)(out + done), (long)(bytes - done),
+			       (long)(offset + done), 0, 0);
+		done += n > 0 ? (size_t)n : 0;
+	} while (n > 0 && done < bytes);
+	em_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+	return n < 0 ? n : (long)done;
 }
 
 static void read_comm(char *out, size_t bytes)
@@ -342,7 +349,8 @@ static void start(const struct em_core_hooks *hooks, const char *text)
 	em_config_init(&core.cfg);
 	ret = em_config_load(&core.cfg, text, err, sizeof(err));
 	if (ret == 0)
-		ret = em_limit_find(&core.cfg, read_file, err, sizeof(err));
+		ret = em_limit_find(&core.cfg, getenv(EM_LIMIT_ENV), read_file, err,
+				    sizeof(err));
 	if (ret < 0) {
 		em_log("%s is unusable: %s; memory is not managed", EM_CONFIG_ENV, err);
 		atomic_store(&core.state, 3);

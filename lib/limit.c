@@ -8,6 +8,7 @@
 #include "util.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* A limit that comes down does so this often; one that is tuned is looked at. */
 #define EM_SETTLE_NS 1000000u
@@ -23,7 +24,8 @@
 #define EM_LIMIT_MIN_BYTES (8ull << 20)
 
 static struct {
-	struct em_allowance allowance;
+	em_read_file *read_file;
+	struct em_allowance allowance; /* found when it is first asked for */
 	_Atomic bool kept;
 	uint64_t pages;        /* what limits.memory comes to */
 	uint64_t excess_pages; /* what the limit in force is still above the one asked for */
@@ -63,6 +65,8 @@ static uint64_t used_pages(void)
 
 static uint64_t find(const struct em_config *cfg)
 {
+	if (cfg->limit.kind != EM_SIZE_BYTES && !limits.allowance.read)
+		em_allowance_find(&limits.allowance, limits.read_file);
 	return em_max(em_allowance_resolve(&limits.allowance, &cfg->limit,
 					   used_pages() << EM_PAGE_SHIFT),
 		      EM_LIMIT_MIN_BYTES) >> EM_PAGE_SHIFT;
@@ -93,11 +97,14 @@ static int check(const struct em_config *cfg, uint64_t limit, char *err, size_t 
 	return em_config_check(&resolved, err, err_bytes);
 }
 
-int em_limit_find(const struct em_config *cfg, em_read_file *file, char *err,
-		  size_t err_bytes)
+int em_limit_find(const struct em_config *cfg, const char *known, em_read_file *file,
+		  char *err, size_t err_bytes)
 {
-	em_allowance_find(&limits.allowance, file);
-	limits.pages = find(cfg);
+	uint64_t bytes = known ? strtoull(known, NULL, 10) : 0;
+
+	limits.read_file = file;
+	limits.pages = cfg->limit.kind != EM_SIZE_BYTES && bytes >= EM_LIMIT_MIN_BYTES ?
+		       bytes >> EM_PAGE_SHIFT : find(cfg);
 	return check(cfg, limits.pages, err, err_bytes);
 }
 

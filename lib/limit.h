@@ -14,9 +14,13 @@
 /* A size that may be a share, in pages of a whole of so many. */
 uint64_t em_limit_part(const struct em_size *s, uint64_t whole);
 
-/* At the start: 0, or -errno and why cfg cannot be used with the limit that it gives. */
-int em_limit_find(const struct em_config *cfg, em_read_file *file, char *err,
-		  size_t err_bytes);
+/*
+ * At the start: 0, or -errno and why cfg cannot be used with the limit that it gives.
+ * known: what a limit that follows others came to a while ago, in bytes as text, or
+ * NULL; with it no file is read now, which would be a good part of a short program.
+ */
+int em_limit_find(const struct em_config *cfg, const char *known, em_read_file *file,
+		  char *err, size_t err_bytes);
 /* What em_limit_find() found, or what it has become. */
 uint64_t em_limit_pages(void);
 /* The watermarks of cfg, once credits and buffers are there. */

@@ -12,7 +12,7 @@ SOURCE=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 . "$SOURCE/tests/lib/children.sh"
 
 common_setup() {
-	unset EXTMEM_CONFIG EXTMEM_STATS EXTMEM_TRACE EXTMEM_RECORD EXTMEM_LIBRARY EXTMEM_POLICY_PATH LD_PRELOAD
+	unset EXTMEM_CONFIG EXTMEM_LIMIT EXTMEM_STATS EXTMEM_TRACE EXTMEM_RECORD EXTMEM_LIBRARY EXTMEM_POLICY_PATH LD_PRELOAD
 	# Commands built with a sanitizer run with LD_PRELOAD set, too.
 	export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
 	scratch=$(mktemp -d /var/tmp/extmem-cli.XXXXXX)

@@ -225,9 +225,16 @@ limit_of() {
 		[ "$bytes" -gt 0 ]
 		[ "$bytes" -lt "$physical" ]
 	done
-	# What depends on the place is found out there, by each program anew.
+	# It goes on as it was given, with what it comes to now.
 	extmem run --dry-run --swap "$scratch" --limit auto true
 	expect_output "limits.memory=auto"
+	expect_output "export EXTMEM_LIMIT="
+	# Without that each program looks itself.
+	EXTMEM_LIMIT=junk LD_PRELOAD=$(sed -n "s/^export LD_PRELOAD='\(.*\)'/\1/p" <<<"$output") \
+		EXTMEM_STATS=$scratch/alone.json \
+		EXTMEM_CONFIG=$'limits.memory=50%\ntiers[0].path='"$scratch" "$(type -P true)"
+	half=$(limit_of 50%)
+	grep -F "\"limit_bytes\": $half," "$scratch/alone.json"
 	extmem run --verbose --swap "$scratch" --limit 12M true
 	[[ $stderr == *"limit 12.0M"* ]]
 }

@@ -102,6 +102,10 @@ static void test_groups(void)
 		{ "/sys/fs/cgroup/below/memory.max", "max\n" },
 		{ "/sys/fs/cgroup/memory.max", "268435456\n" }, { 0 },
 	};
+	static const struct file own_names[] = {
+		EIGHT_GIB, { "/proc/self/mountinfo", V2_MOUNT }, { "/proc/self/cgroup", "0::/\n" },
+		{ "/sys/fs/cgroup/memory.max", "268435456\n" }, { 0 },
+	};
 	/* A group that this mount does not show: what is at its top counts. */
 	static const struct file beside[] = {
 		EIGHT_GIB, { "/proc/self/mountinfo", V2_MOUNT },
@@ -114,6 +118,7 @@ static void test_groups(void)
 	check(high, GIB / 2, "v2, memory.high of the group above");
 	check(both, GIB, "v1 beside v2");
 	check(inside, GIB / 4, "in a container");
+	check(own_names, GIB / 4, "in a container with a namespace of groups");
 	check(beside, GIB / 4, "from another group's mount");
 }
 
