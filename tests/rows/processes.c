@@ -443,8 +443,12 @@ struct start {
 /* Everything that a program is started with, away. */
 static struct start start_away(void)
 {
-	static char name[] = "/var/tmp/extmem-rows.XXXXXX";
-	int fd = mkstemp(name);
+	const char *folder = getenv("TMPDIR"); /* goes with all that is in it */
+	static char name[512];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/input.XXXXXX", folder ? folder : "/var/tmp");
+	fd = mkstemp(name);
 	struct start s = {
 		string_away("/bin/sh"),
 		vector_away(string_away("sh"), string_away("-c"), string_away(SHELL)),

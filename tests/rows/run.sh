@@ -45,6 +45,7 @@ declare -A plain=(
 
 swap=$scratch/swap
 mkdir -m 1777 "$swap"
+export TMPDIR=$swap # what a case that is killed leaves there goes, too
 need_extmem
 
 # What cases push out must leave: fifo does not mind how often it was touched.
