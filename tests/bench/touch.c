@@ -19,6 +19,9 @@
  *            is gone through once before the clock starts
  *   chase    follows pointers through each thread's part, in one random cycle: where
  *            the next touch goes is only known when this one has been served
+ *   temps    makes an array of an eighth of its part, fills it, goes through it three
+ *            times with a step of a sixteenth through the part after each, and frees it:
+ *            what a program does that computes with large arrays
  *   idle     touches nothing: what the process, all of its threads together, spends
  *            on having been filled
  *
@@ -49,10 +52,11 @@
 #define THREADS_MAX 256u
 #define CLOCK_EVERY 64u /* touches between two looks at the clock */
 
-enum pattern { FILL, RANDOM, SEQ, STRIDED, HOT, HOTSCAN, CHASE, IDLE, PATTERNS };
+enum pattern { FILL, RANDOM, SEQ, STRIDED, HOT, HOTSCAN, CHASE, TEMPS, IDLE, PATTERNS };
 
 static const char *const pattern_names[PATTERNS] = { "fill", "random", "seq", "strided",
-						     "hot", "hotscan", "chase", "idle" };
+						     "hot", "hotscan", "chase", "temps",
+						     "idle" };
 
 struct worker {
 	_Alignas(128) unsigned int id;
@@ -220,6 +224,41 @@ static void hot_and_scan(struct worker *w)
 	}
 }
 
+/* One array from its making to its end. */
+static void use_array(struct worker *w, size_t count, size_t *at)
+{
+	volatile uint64_t *array = mmap(NULL, count * PAGE_BYTES, PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t from, to;
+
+	part(w, &from, &to);
+	if (array == MAP_FAILED) {
+		fprintf(stderr, "touch: cannot map an array: %s\n", strerror(errno));
+		exit(1);
+	}
+	memset((void *)(uintptr_t)array, 1, count * PAGE_BYTES);
+	for (int pass = 0; pass < 3; pass++) {
+		for (size_t i = 0; i < count; i++)
+			w->sum += array[i * PAGE_WORDS];
+		for (size_t i = 0; i < (to - from) / 16; i++) {
+			touch(w, *at);
+			*at = *at + 1 < to ? *at + 1 : from;
+		}
+	}
+	w->touches += 4 * count;
+	munmap((void *)(uintptr_t)array, count * PAGE_BYTES);
+}
+
+static void use_arrays(struct worker *w)
+{
+	size_t from, to, at;
+
+	part(w, &from, &to);
+	at = from;
+	while (now() < deadline)
+		use_array(w, (to - from) / 8 + 1, &at);
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -243,6 +282,7 @@ static void *worker_main(void *arg)
 	case STRIDED: cycle(w, stride); break;
 	case CHASE: chase(w); break;
 	case HOTSCAN: hot_and_scan(w); break;
+	case TEMPS: use_arrays(w); break;
 	default: draw(w); break;
 	}
 	return NULL;
@@ -328,7 +368,7 @@ static void run(uint64_t seed, bool json)
 static void usage(FILE *out)
 {
 	fprintf(out, "usage: touch [--mb N] [--threads T] [--op read|write] [--seconds S]\n"
-		     "             [--pattern fill|random|seq|strided|hot|hotscan|chase|idle]\n"
+		     "             [--pattern fill|random|seq|strided|hot|hotscan|chase|temps|idle]\n"
 		     "             [--stride PAGES] [--reserve-gb N] [--seed N] [--json]\n"
 		     "             [--floor MB] [--swap DIR]\n");
 }

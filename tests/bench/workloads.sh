@@ -32,6 +32,7 @@ hot-write-2    |pages/s|native kernel-0 kernel-3 extmem fio|kernel:1.2
 hot-write-8    |pages/s|native kernel-0 kernel-3 extmem fio|kernel:1.4
 strided-write-1|pages/s|native kernel-0 kernel-3 extmem fio|kernel:-
 chase-read-1   |pages/s|native kernel-0 kernel-3 extmem fio|kernel:-
+temps-write-1  |pages/s|native kernel-0 kernel-3 extmem|kernel:-
 fill-write-1   |GB/s|native kernel-0 kernel-3 extmem floor fio|kernel:3
 fill-write-2   |GB/s|native kernel-0 kernel-3 extmem floor fio|kernel:3
 fill-write-8   |GB/s|native kernel-0 kernel-3 extmem floor fio|kernel:2
@@ -65,7 +66,7 @@ workload_names() {
 
 # is_touches NAME
 is_touches() {
-	[[ $1 =~ ^(fill|random|seq|strided|hot|chase)-(read|write)-([1-9][0-9]*)$ ]] &&
+	[[ $1 =~ ^(fill|random|seq|strided|hot|chase|temps)-(read|write)-([1-9][0-9]*)$ ]] &&
 		[ "${BASH_REMATCH[3]}" -le 256 ]
 }
 
