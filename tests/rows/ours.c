@@ -453,7 +453,7 @@ static void bombarded(void)
 	unsigned char *p = row_map(bytes);
 	pid_t pid, parent = getpid();
 
-	handle(SIGBUS, 0);
+	handle(SIGBUS, SA_RESTART);
 	row_fill(p, bytes, 1);
 	pid = fork();
 	if (pid == 0)
