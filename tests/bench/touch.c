@@ -19,8 +19,8 @@
  *            is gone through once before the clock starts
  *   chase    follows pointers through each thread's part, in one random cycle: where
  *            the next touch goes is only known when this one has been served
- *   temps    makes an array of an eighth of its part, fills it, goes through it three
- *            times with a step of a sixteenth through the part after each, and frees it:
+ *   temps    makes an array of a sixteenth of its part, fills it, goes through it three
+ *            times with a step of half as much through the part after each, and frees it:
  *            what a program does that computes with large arrays
  *   idle     touches nothing: what the process, all of its threads together, spends
  *            on having been filled
@@ -240,7 +240,7 @@ static void use_array(struct worker *w, size_t count, size_t *at)
 	for (int pass = 0; pass < 3; pass++) {
 		for (size_t i = 0; i < count; i++)
 			w->sum += array[i * PAGE_WORDS];
-		for (size_t i = 0; i < (to - from) / 16; i++) {
+		for (size_t i = 0; i < count / 2; i++) {
 			touch(w, *at);
 			*at = *at + 1 < to ? *at + 1 : from;
 		}
@@ -256,7 +256,7 @@ static void use_arrays(struct worker *w)
 	part(w, &from, &to);
 	at = from;
 	while (now() < deadline)
-		use_array(w, (to - from) / 8 + 1, &at);
+		use_array(w, (to - from) / 16 + 1, &at);
 }
 
 static void *worker_main(void *arg)

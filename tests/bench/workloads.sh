@@ -32,7 +32,7 @@ hot-write-2    |pages/s|native kernel-0 kernel-3 extmem fio|kernel:1.2
 hot-write-8    |pages/s|native kernel-0 kernel-3 extmem fio|kernel:1.4
 strided-write-1|pages/s|native kernel-0 kernel-3 extmem fio|kernel:-
 chase-read-1   |pages/s|native kernel-0 kernel-3 extmem fio|kernel:-
-temps-write-1  |pages/s|native kernel-0 kernel-3 extmem|kernel:-
+temps-read-1   |pages/s|native kernel-0 kernel-3 extmem|kernel:-
 fill-write-1   |GB/s|native kernel-0 kernel-3 extmem floor fio|kernel:3
 fill-write-2   |GB/s|native kernel-0 kernel-3 extmem floor fio|kernel:3
 fill-write-8   |GB/s|native kernel-0 kernel-3 extmem floor fio|kernel:2
