@@ -121,17 +121,11 @@ expect_whole() {
 	start_process
 	extmem policy apply "$pid" --set limits.memory=64M
 	expect_status 0
-	extmem stat --json "$pid"
-	expect_output "\"limit_bytes\": $((64 << 20)),"
+	expect_limit $((64 << 20))
 	sleep 1
 	extmem policy apply "$pid" --set limits.memory=16M
 	expect_status 0
-	for _ in $(seq 200); do
-		extmem stat --json "$pid"
-		[[ $output == *"\"limit_bytes\": $((16 << 20)),"* ]] && break
-		sleep 0.1
-	done
-	expect_output "\"limit_bytes\": $((16 << 20)),"
+	expect_limit $((16 << 20))
 	resident=$(grep -o '"resident_bytes": [0-9]*' <<<"$output" | head -n 1)
 	[ "${resident##* }" -le $((16 << 20)) ]
 	expect_whole

@@ -88,6 +88,16 @@ expect_output() {
 	[[ $output == *"$1"* ]] || fail_with "expected '$1' on stdout"
 }
 
+# The process $pid has a limit of so many bytes, before half a minute is over.
+expect_limit() {
+	for _ in $(seq 300); do
+		extmem stat --json "$pid"
+		[[ $output == *"\"limit_bytes\": $1,"* ]] && return
+		sleep 0.1
+	done
+	fail_with "expected a limit of $1"
+}
+
 # ---- files to refuse -------------------------------------------------------
 
 # elf FILE CLASS MACHINE INTERPRETER: the head of a program, as the kernel sees

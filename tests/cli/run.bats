@@ -279,16 +279,6 @@ remove_group() {
 	grep -F "\"limit_bytes\": $((256 << 20))," "$scratch/25%"
 }
 
-# The living process has a limit of so many bytes, before half a minute is over.
-expect_limit() {
-	for _ in $(seq 300); do
-		extmem stat --json "$pid"
-		[[ $output == *"\"limit_bytes\": $1,"* ]] && return
-		sleep 0.1
-	done
-	fail_with "expected a limit of $1"
-}
-
 expect_word() {
 	for _ in $(seq 300); do
 		grep -qx "$1" "$scratch/out" && return
