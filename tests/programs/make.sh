@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # make -j with a hundred short children: what it and its shells do is not worth
-# paging, so every tenth child sorts a large piece, in less memory than that takes.
+# paging, so every tenth child (in short, twenty-fifth) sorts a large piece, in less memory than that takes.
 
 set -u
 # shellcheck source=tests/lib/program.sh
@@ -10,6 +10,7 @@ set -u
 need_tools make
 export LC_ALL=C
 outputs=$(by_size 100 1000)
+large=$(by_size 25 10)
 "$builddir/tests/lib/lines" --mb 24 >"$scratch/lines"
 cat >"$scratch/Makefile" <<'END'
 SHELL = /bin/bash
@@ -17,11 +18,11 @@ outputs = $(addprefix $(DIR)/out,$(shell seq $(CHILDREN)))
 all: $(outputs)
 	@cat $(outputs) | sha256sum
 $(outputs): $(DIR)/out%:
-	@tail -n +$* $(LINES) | head -n $$(($* % 10 ? 1000 : 380000)) | sort -S 96M >$@
+	@tail -n +$* $(LINES) | head -n $$(($* % $(LARGE) ? 1000 : 380000)) | sort -S 96M >$@
 END
 mkdir "$scratch/dir"
 command=(make -s -j4 -f "$scratch/Makefile" DIR="$scratch/dir" LINES="$scratch/lines"
-	CHILDREN="$outputs")
+	CHILDREN="$outputs" LARGE="$large")
 run_alone "$scratch/alone" "${command[@]}"
 rm "$scratch/dir"/*
 run_tree "$scratch/managed" "${command[@]}"
