@@ -8,4 +8,4 @@ set -u
 # shellcheck source=tests/lib/common.sh
 . "$(dirname "$0")/../lib/common.sh"
 
-exec python3 "$srcdir/tests/policies/compare.py" "$builddir/tests/policies/driver"
+python3 "$srcdir/tests/policies/compare.py" "$builddir/tests/policies/driver"
