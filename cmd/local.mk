@@ -38,7 +38,7 @@ cmd_extmem_stat_LDADD = $(cmd_ldadd)
 
 cmd_recording = cmd/recording.c cmd/recording.h lib/trace-read.c lib/trace-read.h lib/trace-format.h
 cmd_extmem_policy_SOURCES = cmd/policy.c cmd/policy_live.c cmd/policy_live.h \
-	cmd/machine.c cmd/machine.h lib/control.h cmd/judge.c cmd/judge.h cmd/trial.c cmd/trial.h cmd/policy_simulate.c \
+	lib/control.h cmd/judge.c cmd/judge.h cmd/trial.c cmd/trial.h cmd/policy_simulate.c \
 	cmd/policy_simulate.h cmd/policy_chart.c cmd/policy_advise.c cmd/simulate.c cmd/simulate.h cmd/trace.c cmd/trace.h \
 	$(cmd_recording) \
 	$(cmd_common)

@@ -121,7 +121,8 @@ expect_whole() {
 	start_process
 	extmem policy apply "$pid" --set limits.memory=64M
 	expect_status 0
-	expect_limit $((64 << 20))
+	extmem stat --json "$pid"
+	expect_output "\"limit_bytes\": $((64 << 20)),"
 	sleep 1
 	extmem policy apply "$pid" --set limits.memory=16M
 	expect_status 0

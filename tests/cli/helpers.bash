@@ -88,9 +88,9 @@ expect_output() {
 	[[ $output == *"$1"* ]] || fail_with "expected '$1' on stdout"
 }
 
-# The process $pid has a limit of so many bytes, before half a minute is over.
+# The process $pid has a limit of so many bytes, before twenty seconds are over.
 expect_limit() {
-	for _ in $(seq 300); do
+	for _ in $(seq 200); do
 		extmem stat --json "$pid"
 		[[ $output == *"\"limit_bytes\": $1,"* ]] && return
 		sleep 0.1

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # make -j with a hundred short children: what it and its shells do is not worth
-# paging, so every tenth child (in short, twenty-fifth) sorts a large piece, in less memory than that takes.
+# paging, so one in ten (in the short form, in twenty-five) sorts a large piece, in
+# less memory than that takes.
 
 set -u
 # shellcheck source=tests/lib/program.sh
