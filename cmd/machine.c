@@ -47,12 +47,11 @@ static long read_file(const char *path, uint64_t offset, char *out, size_t bytes
 int cmd_limit_resolve(const struct em_size *limit, uint64_t *bytes, char *err,
 		      size_t err_bytes)
 {
-	static struct em_allowance allowance;
+	static struct em_allowance allowance = { .read = read_file };
 	char text[32];
 
-	em_allowance_find(&allowance, read_file);
 	*bytes = em_allowance_resolve(&allowance, limit, 0);
-	if (*bytes >= CMD_LIMIT_MIN_BYTES)
+	if (*bytes >= EM_LIMIT_MIN_BYTES)
 		return 0;
 	em_format_bytes(*bytes, text, sizeof(text));
 	return cmd_fail(EINVAL, err, err_bytes,

@@ -9,9 +9,6 @@
 
 #include "config.h"
 
-/* Below this a program spends its time on faults alone. */
-#define CMD_LIMIT_MIN_BYTES (8ull << 20)
-
 /*
  * limits.memory in bytes, by what there is now (allowance.h). 0, or -errno with a
  * complete message in err.

@@ -7,6 +7,7 @@
  * by the best algorithm: where it lies farthest below the straight line between its ends.
  */
 #include "common.h"
+#include "config.h"
 #include "policy_simulate.h"
 #include "trace.h"
 #include "util.h"
@@ -18,7 +19,6 @@
 #define FAILED 1
 #define USAGE 2
 #define MIB (1ul << 20)
-#define LIMIT_MIN (8 * MIB) /* extmem-policy(5), limits.memory */
 /* A curve that is nearer to the straight line than this has no knee. */
 #define KNEE_MIN 0.1
 /* Misses that memory can avoid, of all references, which are not worth any. */
@@ -152,7 +152,7 @@ static void choose_limit(const struct cmd_simulation *s, struct advice *a)
 static void raise_limit(const struct cmd_simulation *s, struct advice *a)
 {
 	a->bend = a->column;
-	while (a->column + 1 < s->columns && bytes_of(s, a->column) < LIMIT_MIN)
+	while (a->column + 1 < s->columns && bytes_of(s, a->column) < EM_LIMIT_MIN_BYTES)
 		a->column++;
 }
 
@@ -184,7 +184,7 @@ static void advise(const struct cmd_simulation *s, struct advice *a)
 				 (uint32_t)em_min(2ul * limit, s->trace.units));
 	if (a->half >= CMD_SIMULATE_BROKEN || a->twice >= CMD_SIMULATE_BROKEN)
 		cmd_die(FAILED, "cannot simulate '%s'", ops->name);
-	a->limit_bytes = em_max(em_round_up(bytes_of(s, a->column), MIB), LIMIT_MIN);
+	a->limit_bytes = em_max(em_round_up(bytes_of(s, a->column), MIB), EM_LIMIT_MIN_BYTES);
 }
 
 /* ---- saying it ---------------------------------------------------------- */
@@ -209,7 +209,7 @@ static void say_limit(const struct cmd_simulation *s, const struct advice *a)
 		puts("Nearly all misses are first touches,\n# which no amount of memory avoids: the least will do.");
 	else if (a->why == KNEE && a->bend != a->column)
 		printf("The least that a program may have is %s;\n# the curve of misses bends at %s already.\n",
-		       cmd_human_bytes(LIMIT_MIN, text), cmd_human_bytes(bytes_of(s, a->bend), bend));
+		       cmd_human_bytes(EM_LIMIT_MIN_BYTES, text), cmd_human_bytes(bytes_of(s, a->bend), bend));
 	else if (a->why == KNEE)
 		puts("There the curve of misses bends:\n# less memory costs much, more of it brings little.");
 	else

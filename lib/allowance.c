@@ -114,16 +114,16 @@ static void find_folder(const struct hierarchy *h, struct em_group *g)
 	snprintf(g->folder, sizeof(g->folder), "%s%s", h->point, strcmp(below, "/") ? below : "");
 }
 
-void em_allowance_find(struct em_allowance *a, em_read_file *file)
+static void find_groups(struct em_allowance *a)
 {
 	static struct hierarchies both;
 
 	memset(&both, 0, sizeof(both));
-	a->read = file;
-	each_line(file, "/proc/self/mountinfo", on_mount, &both);
-	each_line(file, "/proc/self/cgroup", on_group, &both);
+	each_line(a->read, "/proc/self/mountinfo", on_mount, &both);
+	each_line(a->read, "/proc/self/cgroup", on_group, &both);
 	find_folder(&both.v1, &a->v1);
 	find_folder(&both.v2, &a->v2);
+	a->found = true;
 }
 
 /* ---- how much -------------------------------------------------------- */
@@ -190,13 +190,15 @@ static uint64_t without_group(const struct machine *m, uint64_t used_bytes)
 	return em_clamp(mine > spare ? mine - spare : 0, spare, most);
 }
 
-uint64_t em_allowance_resolve(const struct em_allowance *a, const struct em_size *limit,
+uint64_t em_allowance_resolve(struct em_allowance *a, const struct em_size *limit,
 			      uint64_t used_bytes)
 {
 	struct machine m = { .total = 0 };
 	uint64_t bytes = limit->value, group, base;
 
 	if (limit->kind != EM_SIZE_BYTES) {
+		if (!a->found)
+			find_groups(a);
 		each_line(a->read, "/proc/meminfo", on_memory, &m);
 		group = group_bytes(a);
 		base = em_min(group, m.total);

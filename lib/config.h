@@ -22,6 +22,8 @@
 #define EM_CONFIG_ENV "EXTMEM_CONFIG"
 /* Bytes: what a limit that is a share or auto came to when `extmem run` looked. */
 #define EM_LIMIT_ENV "EXTMEM_LIMIT"
+/* The least limits.memory: below it a program does nothing but fault. */
+#define EM_LIMIT_MIN_BYTES (UINT64_C(8) << 20)
 #define EM_CONFIG_PATH_MAX 1024
 #define EM_CONFIG_NAME_MAX 32
 #define EM_CONFIG_TEXT_MAX 64

@@ -65,26 +65,9 @@ static pid_t own_pid(void)
 	return (pid_t)em_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
 }
 
-static long read_file(const char *path, uint64_t offset, char *out, size_t bytes)
-{
-	long fd = em_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
-	size_t done = 0;
-	long n;
-
-	if (fd < 0)
-		return fd;
-	do { /* files of the kernel's come in pieces */
-		n = em_syscall(SYS_pread64, fd, (long)(out + done), (long)(bytes - done),
-			       (long)(offset + done), 0, 0);
-		done += n > 0 ? (size_t)n : 0;
-	} while (n > 0 && done < bytes);
-	em_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
-	return n < 0 ? n : (long)done;
-}
-
 static void read_comm(char *out, size_t bytes)
 {
-	long n = read_file("/proc/self/comm", 0, out, bytes - 1);
+	long n = em_sys_read_path("/proc/self/comm", 0, out, bytes - 1);
 
 	out[n > 0 ? n - 1 : 0] = '\0'; /* without the newline */
 }
@@ -243,7 +226,7 @@ static int load_change(struct em_config *next, uint64_t *limit, const char *line
 	em_config_init(next);
 	if ((ret = em_config_load(next, lines, err, err_bytes)) < 0)
 		return ret;
-	if ((ret = em_limit_judge(next, limit, err, err_bytes)) < 0)
+	if ((ret = em_limit_judge(&core.cfg, next, limit, err, err_bytes)) < 0)
 		return ret;
 	return em_config_check_live(&core.cfg, next, err, err_bytes);
 }
@@ -349,7 +332,7 @@ static void start(const struct em_core_hooks *hooks, const char *text)
 	em_config_init(&core.cfg);
 	ret = em_config_load(&core.cfg, text, err, sizeof(err));
 	if (ret == 0)
-		ret = em_limit_find(&core.cfg, getenv(EM_LIMIT_ENV), read_file, err,
+		ret = em_limit_find(&core.cfg, getenv(EM_LIMIT_ENV), err,
 				    sizeof(err));
 	if (ret < 0) {
 		em_log("%s is unusable: %s; memory is not managed", EM_CONFIG_ENV, err);

@@ -18,21 +18,16 @@
 #define EM_FOLLOW_IDLE_NS 8000000000u
 /* What others have makes no difference below one part of it in so many. */
 #define EM_FOLLOW_PART 32u
-/* At least so much of a limit must be left beside the buffers: one part in so many. */
-#define EM_CREDITS_PART 2u
-/* What there is may be less; nothing runs in that. */
-#define EM_LIMIT_MIN_BYTES (8ull << 20)
 
 static struct {
-	em_read_file *read_file;
-	struct em_allowance allowance; /* found when it is first asked for */
+	struct em_allowance allowance;
 	_Atomic bool kept;
 	uint64_t pages;        /* what limits.memory comes to */
 	uint64_t excess_pages; /* what the limit in force is still above the one asked for */
 	struct em_tune tune;
 	uint64_t look_ns, look_every_ns; /* when to look at the allowance next */
 	uint64_t faults_seen;            /* when it was looked at */
-} limits;
+} limits = { .allowance.read = em_sys_read_path };
 
 uint64_t em_limit_part(const struct em_size *s, uint64_t whole)
 {
@@ -46,6 +41,12 @@ void em_limit_keep(void) { atomic_store(&limits.kept, true); }
 static uint64_t buffer_pages(void)
 {
 	return atomic_load(&em_segment->buffer_pages);
+}
+
+/* The buffers stay as they were made at the start: there must be as much beside them. */
+static uint64_t least_pages(void)
+{
+	return buffer_pages() * 2;
 }
 
 static uint64_t pages_in_force(void)
@@ -63,10 +64,9 @@ static uint64_t used_pages(void)
 	return spare > 0 ? pages_in_force() - (uint64_t)spare : pages_in_force();
 }
 
+/* What there is may be less than anything runs in. */
 static uint64_t find(const struct em_config *cfg)
 {
-	if (cfg->limit.kind != EM_SIZE_BYTES && !limits.allowance.read)
-		em_allowance_find(&limits.allowance, limits.read_file);
 	return em_max(em_allowance_resolve(&limits.allowance, &cfg->limit,
 					   used_pages() << EM_PAGE_SHIFT),
 		      EM_LIMIT_MIN_BYTES) >> EM_PAGE_SHIFT;
@@ -97,29 +97,35 @@ static int check(const struct em_config *cfg, uint64_t limit, char *err, size_t 
 	return em_config_check(&resolved, err, err_bytes);
 }
 
-int em_limit_find(const struct em_config *cfg, const char *known, em_read_file *file,
-		  char *err, size_t err_bytes)
+int em_limit_find(const struct em_config *cfg, const char *known, char *err,
+		  size_t err_bytes)
 {
 	uint64_t bytes = known ? strtoull(known, NULL, 10) : 0;
 
-	limits.read_file = file;
 	limits.pages = cfg->limit.kind != EM_SIZE_BYTES && bytes >= EM_LIMIT_MIN_BYTES ?
 		       bytes >> EM_PAGE_SHIFT : find(cfg);
 	return check(cfg, limits.pages, err, err_bytes);
 }
 
-int em_limit_judge(const struct em_config *next, uint64_t *limit, char *err, size_t err_bytes)
+static bool same_size(const struct em_size *a, const struct em_size *b)
 {
-	uint64_t least = buffer_pages() * EM_CREDITS_PART;
+	return a->kind == b->kind && a->value == b->value;
+}
+
+int em_limit_judge(const struct em_config *cfg, const struct em_config *next, uint64_t *limit,
+		   char *err, size_t err_bytes)
+{
 	int ret;
 
 	*limit = find_again(next);
+	if (same_size(&cfg->limit, &next->limit)) /* as follow() does: nobody asked for less */
+		*limit = em_max(*limit, least_pages());
 	ret = check(next, *limit, err, err_bytes);
-	if (ret < 0 || *limit >= least)
+	if (ret < 0 || *limit >= least_pages())
 		return ret;
 	snprintf(err, err_bytes,
 		 "'limits.memory' is %llu MiB: expected at least %llu MiB, since buffers made at the start hold %llu MiB",
-		 (unsigned long long)*limit >> 8, (unsigned long long)(least + 255) >> 8,
+		 (unsigned long long)*limit >> 8, (unsigned long long)(least_pages() + 255) >> 8,
 		 (unsigned long long)buffer_pages() >> 8);
 	return -EINVAL;
 }
@@ -217,8 +223,7 @@ static void tune(const struct em_config *cfg)
 		.target = cfg->refault_rate,
 		.limit = limit,
 		.used = used_pages(),
-		.least = em_max(em_limit_part(&cfg->tune_min, limits.pages),
-				buffer_pages() * EM_CREDITS_PART),
+		.least = em_max(em_limit_part(&cfg->tune_min, limits.pages), least_pages()),
 		.most = limits.pages,
 	});
 
@@ -252,7 +257,7 @@ static void plan_look(void)
 /* The group has got another limit, or other programs have left more memory, or less. */
 static void follow(const struct em_config *cfg)
 {
-	uint64_t next = em_max(find_again(cfg), buffer_pages() * EM_CREDITS_PART);
+	uint64_t next = em_max(find_again(cfg), least_pages());
 	uint64_t now = limits.pages;
 
 	plan_look();

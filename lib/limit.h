@@ -19,16 +19,16 @@ uint64_t em_limit_part(const struct em_size *s, uint64_t whole);
  * known: what a limit that follows others came to a while ago, in bytes as text, or
  * NULL; with it no file is read now, which would be a good part of a short program.
  */
-int em_limit_find(const struct em_config *cfg, const char *known, em_read_file *file,
-		  char *err, size_t err_bytes);
+int em_limit_find(const struct em_config *cfg, const char *known, char *err,
+		  size_t err_bytes);
 /* What em_limit_find() found, or what it has become. */
 uint64_t em_limit_pages(void);
 /* The watermarks of cfg, once credits and buffers are there. */
 void em_limit_set_marks(const struct em_config *cfg, uint64_t limit);
 
 /* What the limit of another policy comes to: 0, or -errno and why that cannot be. */
-int em_limit_judge(const struct em_config *next, uint64_t *limit, char *err,
-		   size_t err_bytes);
+int em_limit_judge(const struct em_config *cfg, const struct em_config *next, uint64_t *limit,
+		   char *err, size_t err_bytes);
 /*
  * Puts it in force: up at once, down as memory gets free. One that is asked for
  * as before stays where it is found to be. The reclaim lock is held.

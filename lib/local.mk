@@ -44,8 +44,8 @@ extmem_core_sources = \
 	lib/fault.c lib/fault.h \
 	lib/fork.c lib/fork.h \
 	lib/kernel.h \
-	lib/limit.c lib/limit.h \
 	lib/knobs.c lib/knobs.h \
+	lib/limit.c lib/limit.h \
 	lib/lock.c lib/lock.h lib/notes.h \
 	lib/log.c lib/log.h \
 	lib/page.c lib/page.h \

@@ -576,17 +576,11 @@ static uint64_t promised_bytes(void)
 	uint64_t bytes = atomic_load_explicit(&known, memory_order_relaxed);
 	struct sysinfo info;
 	char mode = '0';
-	long fd;
 
 	if (em_likely(bytes))
 		return bytes;
 	bytes = EM_SPACE_UNBOUND;
-	fd = CALL4(SYS_openat, AT_FDCWD, "/proc/sys/vm/overcommit_memory",
-		   O_RDONLY | O_CLOEXEC, 0);
-	if (fd >= 0) {
-		CALL3(SYS_read, fd, &mode, 1);
-		CALL1(SYS_close, fd);
-	}
+	em_sys_read_path("/proc/sys/vm/overcommit_memory", 0, &mode, 1);
 	if (mode == '2' && CALL1(SYS_sysinfo, &info) == 0)
 		bytes = (info.totalram + info.totalswap) * info.mem_unit;
 	atomic_store_explicit(&known, bytes, memory_order_relaxed);
@@ -629,6 +623,21 @@ long em_sys_pread(int fd, void *buf, size_t bytes, uint64_t offset)
 long em_sys_pwrite(int fd, const void *buf, size_t bytes, uint64_t offset)
 {
 	return CALL4(SYS_pwrite64, fd, buf, bytes, offset);
+}
+
+long em_sys_read_path(const char *path, uint64_t offset, char *out, size_t bytes)
+{
+	long fd = CALL4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0), n;
+	size_t done = 0;
+
+	if (fd < 0)
+		return fd;
+	do { /* such files come in pieces */
+		n = CALL4(SYS_pread64, fd, out + done, bytes - done, offset + done);
+		done += n > 0 ? (size_t)n : 0;
+	} while (n > 0 && done < bytes);
+	CALL1(SYS_close, fd);
+	return n < 0 ? n : (long)done;
 }
 
 /* Shared futexes: a word may lie in the segment. The difference is not felt. */

@@ -109,6 +109,11 @@ int em_sys_lock(uintptr_t addr, size_t bytes);    /* mlock, of what will be ther
 
 long em_sys_pread(int fd, void *buf, size_t bytes, uint64_t offset);
 long em_sys_pwrite(int fd, const void *buf, size_t bytes, uint64_t offset);
+/*
+ * Reads a file that the kernel writes for us (/proc), from an offset on, to its end
+ * or until out is full: bytes, or -errno.
+ */
+long em_sys_read_path(const char *path, uint64_t offset, char *out, size_t bytes);
 int em_sys_close(int fd);
 /*
  * Makes an io_uring: its descriptor, and what the kernel says of it in *params

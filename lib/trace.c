@@ -99,12 +99,8 @@ static uint64_t process_start(void)
 {
 	char text[512], *at;
 	uint64_t ticks = 0;
-	long fd = em_syscall(SYS_openat, AT_FDCWD, (long)"/proc/self/stat",
-			     O_RDONLY | O_CLOEXEC, 0, 0, 0);
-	long n = fd < 0 ? 0 : em_syscall(SYS_read, fd, (long)text, sizeof(text) - 1, 0, 0, 0);
+	long n = em_sys_read_path("/proc/self/stat", 0, text, sizeof(text) - 1);
 
-	if (fd >= 0)
-		em_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
 	text[n > 0 ? n : 0] = '\0';
 	at = strrchr(text, ')'); /* the name may have anything in it */
 	for (int field = 2; at && field < 22; field++)

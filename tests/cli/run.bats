@@ -339,6 +339,33 @@ expect_word() {
 	[ ! -s "$scratch/err" ]
 }
 
+@test "limits: one that follows stops above the buffers, and all else can change then" {
+	need_tool perl
+	make_group
+	echo 2G >"$file"
+	(echo "$BASHPID" >"$group/below/cgroup.procs"
+	exec "$EXTMEM" run --limit 5% --swap "$scratch" -- perl -e '
+		$| = 1; alarm 120; my @a = map { "x" x 1000000 } 1 .. 200; print "ready\n";
+		while (1) { substr($_, 1000 * (rand 900), 1) = "y" for @a; select undef, undef, undef, 0.01 }
+	' >"$scratch/out" 2>"$scratch/err" 3>&-) &
+	pid=$!
+	own "$pid"
+	expect_word ready
+	extmem policy apply "$pid" --set limits.memory=0.5%
+	expect_status 1
+	expect_line "since buffers made at the start hold"
+	least=$(sed -n 's/.*at least \([0-9]*\) MiB.*/\1/p' <<<"$stderr")
+	[ "$least" -gt 15 ] # or 5% of what follows is above it
+	echo 300M >"$file"
+	expect_limit $((least << 20))
+	extmem policy apply "$pid" --set eviction.algorithm=fifo
+	expect_status 0
+	expect_limit $((least << 20))
+	extmem policy apply "$pid" --set limits.memory=4%
+	expect_status 1
+	expect_line "since buffers made at the start hold"
+}
+
 @test "the library must be there, and have a path that LD_PRELOAD can hold" {
 	EXTMEM_LIBRARY=/no/such.so refused 125 "cannot read the library '/no/such.so'" true
 	mkdir "$scratch/a b"

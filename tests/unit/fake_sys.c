@@ -766,6 +766,17 @@ long em_sys_pwrite(int fd, const void *buf, size_t bytes, uint64_t offset)
 					  (long)offset, 0, 0);
 }
 
+long em_sys_read_path(const char *path, uint64_t offset, char *out, size_t bytes)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : pread(fd, out, bytes, (off_t)offset);
+	long ret = n < 0 ? -errno : n;
+
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
 int em_sys_close(int fd)
 {
 	return close(fd) < 0 ? -errno : 0;
