@@ -467,11 +467,11 @@ workload_prepare() {
 	esac
 }
 
-# policy_touches PATTERN ALGORITHM: one that is made for the pattern, in half the memory.
+# policy_touches PATTERN POLICY: one that is made for the pattern, in half the memory.
 # What it has to learn first must not be most of the time.
 policy_touches() {
 	limit_mb=$((mb / 2))
-	extmem_settings=(--set eviction.algorithm="$2")
+	extmem_settings=(--policy "$2")
 	touch_options=(--mb "$mb" --pattern "$1" --op read --threads 1
 		--seconds "$(by_size 6 "$seconds")")
 }
