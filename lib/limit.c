@@ -54,6 +54,8 @@ static uint64_t pages_in_force(void)
 	return atomic_load(&em_segment->limit_pages);
 }
 
+uint64_t em_limit_bytes(void) { return pages_in_force() << EM_PAGE_SHIFT; }
+
 /* ---- what it comes to ------------------------------------------------- */
 
 /* Of what the process may have, in use or between the marks; the rest is spare. */

@@ -4,7 +4,8 @@
  * runs: by a change of the policy, with what there is for the process (allowance),
  * and as autotune finds out how little will do (tune). credits.h holds to it.
  *
- * core starts it; all else is called by the control thread, which is alone there.
+ * core starts it; but for what says so, all else is called by the control thread,
+ * which is alone there.
  */
 #ifndef EM_LIMIT_H
 #define EM_LIMIT_H
@@ -23,6 +24,8 @@ int em_limit_find(const struct em_config *cfg, const char *known, char *err,
 		  size_t err_bytes);
 /* What em_limit_find() found, or what it has become. */
 uint64_t em_limit_pages(void);
+/* What is in force: tuned, and on its way up or down. From any thread. EM_HANDLER */
+uint64_t em_limit_bytes(void);
 /* The watermarks of cfg, once credits and buffers are there. */
 void em_limit_set_marks(const struct em_config *cfg, uint64_t limit);
 

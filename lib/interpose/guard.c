@@ -17,6 +17,7 @@
 #include "interpose.h"
 #include "kernel.h"
 #include "knobs.h"
+#include "limit.h"
 #include "net_calls.h"
 #include "region.h"
 #include "stats.h"
@@ -321,7 +322,7 @@ static long held_call(const struct em_call *c, long nr, const long args[6])
 /* A buffer held by a call cannot be evicted: it must stay well below the limit. */
 static size_t piece_bytes(void)
 {
-	return em_clamp(em_round_down(em_core_config()->limit.value / 64, EM_PAGE_BYTES),
+	return em_clamp(em_round_down(em_limit_bytes() / 64, EM_PAGE_BYTES),
 			EM_SMALL_BYTES, 4u << 20);
 }
 
@@ -386,7 +387,7 @@ static bool appends(int fd, long nr, const long args[6], size_t bytes)
 {
 	long flags = em_syscall(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
 
-	return bytes <= em_core_config()->limit.value / 2 &&
+	return bytes <= em_limit_bytes() / 2 &&
 	       ((flags > 0 && flags & O_APPEND) ||
 		(nr == SYS_pwritev2 && args[5] & RWF_APPEND));
 }

@@ -339,6 +339,25 @@ expect_word() {
 	[ ! -s "$scratch/err" ]
 }
 
+@test "limits: large buffers are cut by what a share comes to, and appended whole" {
+	need_tool perl
+	for limit in 1G 5% auto; do
+		extmem run --limit $limit --swap "$scratch" -- perl -e '
+			sub calls { open my $f, "<", "/proc/self/io" or exit 77; (join "", <$f>) =~ /syscw: (\d+)/; $1 }
+			my $x = "x" x (8 << 20);
+			for my $mode (">", ">>") {
+				open my $f, $mode, shift or die;
+				my $before = calls; (syswrite $f, $x) == 8 << 20 or die; print calls() - $before, "\n"
+			}' "$scratch/written" "$scratch/appended"
+		[ "$status" != 77 ] || skip "no /proc/self/io"
+		expect_status 0
+		read -r -d '' written appended <<<"$output" || true
+		((written > 1 && written < 16 && appended == 1)) || fail_with "in so many calls"
+		cmp "$scratch/written" "$scratch/appended"
+		rm "$scratch/written" "$scratch/appended"
+	done
+}
+
 @test "limits: one that follows stops above the buffers, and all else can change then" {
 	need_tool perl
 	make_group
