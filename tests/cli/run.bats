@@ -358,6 +358,19 @@ expect_word() {
 	done
 }
 
+@test "limits: kept under each algorithm while a call fills a large buffer" {
+	for settings in algorithm={fifo,clock,lru,2q,car,s3fifo,sieve,clock2q+,lirs,mru,random,hyperbolic} \
+		"algorithm=mru --set eviction.params.fresh=0"; do
+		# shellcheck disable=SC2086 # several settings are several words
+		extmem run --limit 24M --swap "$scratch" --stats "$scratch/stats" --set eviction.$settings -- \
+			dd if=/dev/zero of=/dev/null bs=70M count=1 iflag=fullblock status=none
+		expect_status 0
+		[ -z "$stderr" ] || fail_with "under $settings"
+		grep -qF '"over_limit_events": 0,' "$scratch/stats"
+		grep -qF '"limit_bytes": 25165824,' "$scratch/stats"
+	done
+}
+
 @test "limits: one that follows stops above the buffers, and all else can change then" {
 	need_tool perl
 	make_group
