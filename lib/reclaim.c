@@ -18,6 +18,8 @@
 #include <sys/mman.h>
 
 #define EM_BATCH_MAX EM_CLUSTER_PAGES_MAX
+/* About so many granules that cannot leave are passed over for a batch. */
+#define EM_ASIDE_MAX 1024u
 /* Empty-handed batches in a row before a fault goes past the limit. */
 #define EM_PATIENCE 50
 #define EM_IDLE_NS 100000000u
@@ -64,6 +66,8 @@ static struct {
 	uint32_t run_first[EM_BATCH_MAX]; /* index of a run's first page */
 	uint64_t freed;
 	uint32_t next_unit, end_unit;  /* granules asked for by name; equal: none */
+	uint32_t aside[EM_ASIDE_MAX + EM_BATCH_MAX]; /* granules that cannot leave now */
+	size_t aside_count;
 } batch;
 
 void em_reclaim_lock(void) { em_lock(&reclaim_lock); }
@@ -135,8 +139,6 @@ static bool own_granule(uint32_t unit)
 	}
 	if (batch.count == before) {
 		em_granule_open(unit);
-		if (left)
-			em_policy_tell(unit, EXTMEM_KEPT);
 		return !left;
 	}
 	/* A page that stays must not be write-protected with its neighbours. */
@@ -166,29 +168,71 @@ static void sort_pages(void)
 	}
 }
 
+/*
+ * What cannot leave is put aside until the batch is made: were it given back to the
+ * algorithm at once, that might give it again, and never get to what can. Who
+ * touches it meanwhile brings it in as well, which does no harm.
+ */
+static void put_aside(uint32_t unit)
+{
+	batch.aside[batch.aside_count++] = unit;
+}
+
+static void give_back_aside(void)
+{
+	while (batch.aside_count)
+		em_policy_tell(batch.aside[--batch.aside_count], EXTMEM_KEPT);
+}
+
 /* Fills the batch from the granules that were asked for. */
 static void choose_named(void)
 {
 	batch.count = batch.granule_count = 0;
-	while (batch.count < em_cluster_pages() && batch.next_unit < batch.end_unit) {
+	while (batch.count < em_cluster_pages() && batch.aside_count < EM_ASIDE_MAX &&
+	       batch.next_unit < batch.end_unit) {
 		uint64_t page = (uint64_t)batch.next_unit << em_granule_shift();
-		if (!em_block_is_virgin(em_block_of_page(page)))
-			own_granule(batch.next_unit);
+		if (!em_block_is_virgin(em_block_of_page(page)) && !own_granule(batch.next_unit))
+			put_aside(batch.next_unit);
 		batch.next_unit++;
 	}
 	sort_pages();
 }
 
+struct glance {
+	uintptr_t start, end;
+	bool held;
+};
+
+static void spans(const struct em_range *r, void *arg)
+{
+	struct glance *g = arg;
+
+	g->held |= r->start <= g->start && r->end >= g->end;
+}
+
+/*
+ * Whether all of a granule is in use by one system call, which spares us to own
+ * it first. What has begun since is found by spare_hazards().
+ */
+static bool is_held(uint32_t unit)
+{
+	uintptr_t start = em_page_addr((uint64_t)unit << em_granule_shift());
+	struct glance g = { start, start + (EM_PAGE_BYTES << em_granule_shift()), false };
+
+	em_hazards_glance(spans, &g);
+	return g.held;
+}
+
 /* Fills the batch with resident pages of granules that the policy gives up. */
 static void choose(void)
 {
-	unsigned int vain = 0;
 	uint32_t unit;
 
 	batch.count = batch.granule_count = 0;
-	while (batch.count < em_cluster_pages() && vain < EM_BATCH_MAX &&
+	while (batch.count < em_cluster_pages() && batch.aside_count < EM_ASIDE_MAX &&
 	       em_policy_victims(&unit, 1) == 1)
-		vain += !own_granule(unit);
+		if (is_held(unit) || !own_granule(unit))
+			put_aside(unit);
 	sort_pages();
 }
 
@@ -583,16 +627,29 @@ static void finish_granules(void)
 		em_slot_give(batch.slots[--batch.slot_count]);
 }
 
+/* Fills the batch with pages that can leave. False: there are none. */
+static bool gather(void)
+{
+	bool named = batch.next_unit < batch.end_unit;
+
+	do {
+		named ? choose_named() : choose();
+		spare_hazards();
+		compact();
+		if (batch.count)
+			break;
+		open_granules();
+		for (size_t i = 0; i < batch.granule_count; i++)
+			put_aside(batch.granules[i].unit);
+	} while (batch.granule_count && !named);
+	return batch.count;
+}
+
 static int evict(void)
 {
 	batch.filled = batch.dirty = 0;
-	if (batch.next_unit < batch.end_unit)
-		choose_named();
-	else
-		choose();
-	if (!batch.granule_count)
+	if (!gather())
 		return -ENOENT;
-	spare_hazards();
 	take_slots();
 	compact();
 	if (reclaim.by_move)
@@ -615,6 +672,7 @@ static int batch_locked(void)
 		return error ? error : -EIO;
 	em_map_lock();
 	error = evict();
+	give_back_aside();
 	em_map_unlock();
 	if (batch.filled)
 		em_cluster_submit(batch.cluster, batch.filled, batch.dirty);

@@ -266,12 +266,17 @@ static void visit_hazards(struct em_thread *t, void *arg)
 	}
 }
 
-void em_hazards_visit(void (*visit)(const struct em_range *r, void *arg), void *arg)
+void em_hazards_glance(void (*visit)(const struct em_range *r, void *arg), void *arg)
 {
 	struct visitor v = { visit, arg };
 
-	em_sys_membarrier();
 	em_threads_visit(visit_hazards, &v);
+}
+
+void em_hazards_visit(void (*visit)(const struct em_range *r, void *arg), void *arg)
+{
+	em_sys_membarrier();
+	em_hazards_glance(visit, arg);
 }
 
 /* ---- the gate -------------------------------------------------------- */

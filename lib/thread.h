@@ -111,6 +111,8 @@ uint32_t em_hazard_one(uintptr_t start, uintptr_t end, uintptr_t frame);
  * reclaim. EM_HANDLER
  */
 void em_hazards_visit(void (*visit)(const struct em_range *r, void *arg), void *arg);
+/* The same at once: what has begun just now may be missed. For a guess. EM_HANDLER */
+void em_hazards_glance(void (*visit)(const struct em_range *r, void *arg), void *arg);
 
 /* ---- the gate -------------------------------------------------------- */
 

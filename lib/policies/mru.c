@@ -12,7 +12,7 @@
  *              than their share, the oldest of them becomes the newest of the
  *              rest.
  *   kept       a victim that could not leave: to the tail of the rest, or it
- *              would be the next one again.
+ *              would soon be the next one again.
  *
  * What differs here: a granule is read in page by page, and victims are asked
  * for ahead of need. What has just come in would leave before it is whole, and

@@ -4,6 +4,7 @@
  * each policy and both ways, with one thread and with many; then each thing
  * that can go wrong on the way, alone.
  */
+#include "policies/policies.h"
 #include "world.h"
 
 #include <errno.h>
@@ -363,6 +364,38 @@ static void failed_writes(const void *arg)
 }
 
 /* One write fails, and its pages are written to, moved, discarded meanwhile. */
+/* Of 256 pages all but 16 are in use by a large read: nothing else may leave, and they do. */
+static void all_but_few(uintptr_t addr, size_t from)
+{
+	uintptr_t frame = (uintptr_t)&addr;
+	uint32_t mark = em_hazard_mark(frame);
+
+	em_hazard_add(addr, addr + from * PAGE, frame);
+	em_hazard_add(addr + (from + 16) * PAGE, addr + 256 * PAGE, frame);
+	is_int(evict_batch(), 0, "a batch finds what can leave at once, from %zu on", from);
+	evict_all();
+	is_int(count_state(addr, 256, EM_PAGE_RESIDENT), 240, "what is in use stays");
+	is_int(count_state(addr + from * PAGE, 16, EM_PAGE_STANDBY), 16, "all else leaves");
+	em_hazard_drop(mark);
+	is_int(evict_batch(), 0, "until the calls are over");
+	is_int(count_good(addr, 0, 256, 1), 256, "and nothing is lost");
+}
+
+/* The algorithm has units that are new, some that came back, and some that were used. */
+static void mostly_in_use(const void *arg)
+{
+	start_world(spawn_nothing, arg);
+	uintptr_t addr = map_pages(256);
+	fill_pages(addr, 0, 256, 1);
+	all_but_few(addr, 240);
+	for (int i = 0; i < 8; i++)
+		evict_batch();
+	is_int(count_good(addr, 0, 256, 1), 256, "some were out");
+	for (size_t from = 0; from <= 240; from += 12)
+		all_but_few(addr, from);
+	check_balance(EM_WINDOW_BASE, 256, "in use");
+}
+
 static void failed_write_in_use(const void *arg)
 {
 	uintptr_t moved;
@@ -491,6 +524,7 @@ int main(void)
 {
 	static const char *const small_store = "tiers[0].max=1M\nprefetch.readahead=0";
 	static const char *const small_store_move = "tiers[0].max=1M\neviction.way_out=move";
+	char config[128];
 
 	in_child("locked memory, copy", locked_memory, copy);
 	in_child("pinned memory, move", pinned_memory, move);
@@ -500,6 +534,12 @@ int main(void)
 	in_child("dropped behind our back, move", dropped_behind_our_back, move);
 	in_child("failed writes, copy", failed_writes, copy);
 	in_child("failed writes, move", failed_writes, move);
+	for (size_t i = 0; extmem_evictions[i]; i++) {
+		snprintf(config, sizeof(config), "%s\neviction.algorithm=%s", copy,
+			 extmem_evictions[i]->name);
+		in_child(config, mostly_in_use, config);
+	}
+	in_child("in use, move", mostly_in_use, move);
 	in_child("failed write in use, copy", failed_write_in_use, copy);
 	in_child("failed write in use, move", failed_write_in_use, move);
 	in_child("full store, copy", full_store, small_store);
