@@ -634,15 +634,17 @@ static bool gather(void)
 
 	do {
 		named ? choose_named() : choose();
+		if (!batch.granule_count)
+			return false;
 		spare_hazards();
 		compact();
 		if (batch.count)
-			break;
+			return true;
 		open_granules();
 		for (size_t i = 0; i < batch.granule_count; i++)
 			put_aside(batch.granules[i].unit);
-	} while (batch.granule_count && !named);
-	return batch.count;
+	} while (!named);
+	return false;
 }
 
 static int evict(void)
