@@ -46,21 +46,6 @@ static inline void em_list_push(struct em_list *l, struct em_link *links,
 	l->length++;
 }
 
-/* The same at the tail. */
-static inline void em_list_push_oldest(struct em_list *l, struct em_link *links,
-				       uint32_t unit)
-{
-	links[unit].newer = l->tail;
-	links[unit].older = 0;
-	links[unit].list = l->id;
-	if (l->tail)
-		links[l->tail - 1].older = unit + 1;
-	else
-		l->head = unit + 1;
-	l->tail = unit + 1;
-	l->length++;
-}
-
 /* Takes a unit of this list out; its mark stays. */
 static inline void em_list_remove(struct em_list *l, struct em_link *links,
 				  uint32_t unit)

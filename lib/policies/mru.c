@@ -11,8 +11,6 @@
  *   insert, reference   to the head of the fresh ones; while these are more
  *              than their share, the oldest of them becomes the newest of the
  *              rest.
- *   kept       a victim that could not leave: to the tail of the rest, or it
- *              would soon be the next one again.
  *
  * What differs here: a granule is read in page by page, and victims are asked
  * for ahead of need. What has just come in would leave before it is whole, and
@@ -41,10 +39,7 @@ static void insert(struct extmem_cache *c, uint32_t unit, enum extmem_event why)
 {
 	struct em_list *l = c->state;
 
-	if (why == EXTMEM_KEPT) {
-		em_list_push_oldest(&l[REST], c->units, unit);
-		return;
-	}
+	(void)why;
 	em_list_push(&l[FRESH], c->units, unit);
 	while (l[FRESH].length > em_share_of(c, c->params[PARAM_FRESH]))
 		em_list_push(&l[REST], c->units, em_list_pop(&l[FRESH], c->units));

@@ -368,9 +368,6 @@ class Mru:
         self.fresh = []
 
     def insert(self, unit, why):
-        if why == KEPT:
-            self.order.insert(0, unit)
-            return
         self.fresh.append(unit)
         while len(self.fresh) > self.fresh_max:
             self.order.append(self.fresh.pop(0))

@@ -58,41 +58,6 @@ static void victims_are(struct extmem_cache *p, const char *what, const uint32_t
 
 #define V(...) (const uint32_t[]){ __VA_ARGS__, 0 }
 
-/* ---- victims that cannot leave ----------------------------------------- */
-
-#define ALL 1024u
-#define HELD 128u
-
-/*
- * So many units in a row are in use by system calls: whoever asks for a victim
- * gives them back, and asks again. How often it takes until another one comes.
- */
-static unsigned int count_asks(struct extmem_cache *p, uint32_t first)
-{
-	unsigned int n = 1;
-	uint32_t u;
-
-	while ((u = p->ops->victim(p)) - first < HELD && n++ < 100 * ALL)
-		p->ops->insert(p, u, EXTMEM_KEPT);
-	p->ops->insert(p, u, EXTMEM_MAJOR);
-	return n;
-}
-
-static void test_held(const char *name)
-{
-	struct extmem_cache p = make(name);
-	unsigned int most = 0;
-
-	p.capacity = ALL;
-	insert(&p, 0, ALL - 1, EXTMEM_FIRST);
-	for (uint32_t first = 0; first < ALL; first += HELD)
-		for (int i = 0; i < 10; i++)
-			most = em_max(most, count_asks(&p, first));
-	ok(most <= 2 * HELD, "%s: passes over %u units that cannot leave, by %u victims at most",
-	   name, HELD, most - 1);
-	end(&p);
-}
-
 /* ---- paging with a few frames ------------------------------------------ */
 
 struct frames {
@@ -729,7 +694,6 @@ int main(void)
 		test_empty(name);
 		test_account(name, seed + i);
 		test_forget(name);
-		test_held(name);
 		show_speed(name, seed + i);
 		in_child(name, behind_the_core, name);
 	}
