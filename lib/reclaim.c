@@ -211,8 +211,9 @@ static void spans(const struct em_range *r, void *arg)
 }
 
 /*
- * Whether all of a granule is in use by one system call, which spares us to own
- * it first. What has begun since is found by spare_hazards().
+ * Whether all of a granule is in use by one system call: then it need not be owned
+ * to find out. Asked once something had to be put aside, as more of it follows:
+ * mostly nothing has. What has begun since is found by spare_hazards().
  */
 static bool is_held(uint32_t unit)
 {
@@ -231,7 +232,7 @@ static void choose(void)
 	batch.count = batch.granule_count = 0;
 	while (batch.count < em_cluster_pages() && batch.aside_count < EM_ASIDE_MAX &&
 	       em_policy_victims(&unit, 1) == 1)
-		if (is_held(unit) || !own_granule(unit))
+		if ((batch.aside_count && is_held(unit)) || !own_granule(unit))
 			put_aside(unit);
 	sort_pages();
 }

@@ -363,7 +363,6 @@ static void failed_writes(const void *arg)
 	is_int(credits_at_rest(), em_segment->credit_pages, "nor a credit");
 }
 
-/* One write fails, and its pages are written to, moved, discarded meanwhile. */
 /* Of 256 pages all but 16 are in use by a large read: nothing else may leave, and they do. */
 static void all_but_few(uintptr_t addr, size_t from)
 {
@@ -396,6 +395,7 @@ static void mostly_in_use(const void *arg)
 	check_balance(EM_WINDOW_BASE, 256, "in use");
 }
 
+/* One write fails, and its pages are written to, moved, discarded meanwhile. */
 static void failed_write_in_use(const void *arg)
 {
 	uintptr_t moved;
