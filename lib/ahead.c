@@ -2,7 +2,7 @@
 #include "ahead.h"
 #include "sys.h"
 
-#define EM_WISHES 16u
+#define EM_WISHES 32u
 
 /* A wish in one word, so that it is taken whole: 0 is none. */
 #define WISH_PAGE(w) ((w) & ((1ull << 40) - 1))
@@ -19,6 +19,9 @@ static struct {
 	_Atomic uint32_t asleep; /* of them */
 	_Atomic bool settled;    /* for good, also in children */
 	_Atomic uint32_t bell;   /* futex: changes when there is something to do */
+	/* A ring, in which who finds a place taken, or empty, goes on to the next: so the
+	 * oldest comes first, but for races. */
+	_Atomic uint32_t next_in, next_out;
 	_Atomic uint64_t wishes[EM_WISHES];
 } ahead;
 
@@ -73,10 +76,14 @@ static struct em_wish unpack(uint64_t w)
 
 static bool take(struct em_wish *out)
 {
-	for (uint32_t i = 0; i < EM_WISHES; i++) {
-		uint64_t w = atomic_load_explicit(&ahead.wishes[i], memory_order_relaxed);
-		if (!w || !(w = atomic_exchange(&ahead.wishes[i], 0)))
+	uint32_t first = atomic_load_explicit(&ahead.next_out, memory_order_relaxed);
+
+	for (uint32_t i = first; i < first + EM_WISHES; i++) {
+		_Atomic uint64_t *wish = &ahead.wishes[i % EM_WISHES];
+		uint64_t w = atomic_load_explicit(wish, memory_order_relaxed);
+		if (!w || !(w = atomic_exchange(wish, 0)))
 			continue;
+		atomic_store_explicit(&ahead.next_out, i + 1, memory_order_relaxed);
 		*out = unpack(w);
 		return true;
 	}
@@ -130,12 +137,26 @@ static void wake(void)
 	em_sys_wake(&ahead.bell, 1);
 }
 
+static bool is_asked(uint64_t wish)
+{
+	for (uint32_t i = 0; i < EM_WISHES; i++)
+		if (atomic_load_explicit(&ahead.wishes[i], memory_order_relaxed) == wish)
+			return true;
+	return false;
+}
+
 void em_ahead_ask(const struct em_wish *w)
 {
-	for (uint32_t i = 0; i < EM_WISHES; i++) {
+	uint32_t first = atomic_load_explicit(&ahead.next_in, memory_order_relaxed);
+	uint64_t wish = pack(w);
+
+	if (is_asked(wish))
+		return;
+	for (uint32_t i = first; i < first + EM_WISHES; i++) {
 		uint64_t none = 0;
-		if (!atomic_compare_exchange_strong(&ahead.wishes[i], &none, pack(w)))
+		if (!atomic_compare_exchange_strong(&ahead.wishes[i % EM_WISHES], &none, wish))
 			continue;
+		atomic_store_explicit(&ahead.next_in, i + 1, memory_order_relaxed);
 		wake();
 		return;
 	}

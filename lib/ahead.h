@@ -16,7 +16,7 @@
 
 #include "util.h"
 
-#define EM_AHEAD_THREADS 3u
+#define EM_AHEAD_THREADS 6u
 
 #define EM_WISH_PAGES_MAX 127u
 #define EM_WISH_STEP_MAX 8191

@@ -20,12 +20,12 @@
 #include <string.h>
 
 #define EM_RUN_MAX 64u
-#define EM_READERS 8u
+#define EM_READERS 16u
 /* The buffers of the readers take a share of the limit, one in so many. */
 #define EM_READERS_SHARE 32u
 /* A run of so many pages waits for a buffer; a shorter one becomes one page. */
 #define EM_WORTH_WAITING 8u
-/* So many runs does a stream ask for beyond the one it reads itself. */
+/* So many runs does a stream ask for beyond the one that is touched. */
 #define EM_AHEAD_RUNS EM_AHEAD_THREADS
 /* So many pages beside a fault make it a stream that another thread began. */
 #define EM_STREAM_TRACE 8u
@@ -35,6 +35,7 @@
 static struct {
 	_Atomic bool streams;        /* stored pages are read in runs */
 	uint32_t run_pages;          /* the longest run; 1: no read-ahead */
+	uint32_t ahead_runs;         /* that a stream asks for; 0: none */
 	const unsigned char *zeros;  /* run_pages of them */
 	unsigned char *buffers;      /* for runs read from the store */
 	uint32_t buffer_count;
@@ -81,6 +82,7 @@ int em_fault_init(const struct em_config *cfg, uint64_t limit_pages,
 	fault.zeros = em_sys_alloc(run << EM_PAGE_SHIFT);
 	fault.buffer_count = run == 1 ? 0 :
 		(uint32_t)em_clamp(limit_pages / (run * EM_READERS_SHARE), 1, EM_READERS);
+	fault.ahead_runs = (uint32_t)em_min(EM_AHEAD_RUNS, fault.buffer_count - (run > 1));
 	fault.buffers = em_sys_alloc((fault.buffer_count * run + 1) << EM_PAGE_SHIFT);
 	if (!fault.zeros || !fault.buffers)
 		return -ENOMEM;
@@ -115,15 +117,23 @@ static struct em_stream *oldest_stream(struct em_thread *t)
 	return s;
 }
 
+/* A stream whose window is full: what follows is asked for ahead of need. */
+static bool is_long(const struct em_stream *s)
+{
+	return fault.ahead_runs && s->step && s->run_pages == fault.run_pages;
+}
+
 /* 1 or -1: the page continues the stream upwards or downwards; else 0. */
 static int continues_stream(const struct em_stream *s, uint64_t page)
 {
+	/* What was asked for may have come in whole, in part, or not at all. */
+	uint64_t reach = is_long(s) ? (uint64_t)fault.ahead_runs * fault.run_pages : 0;
+
 	if (!s->run_pages)
 		return 0;
-	/* What was asked for may have come in whole, in part, or not at all. */
-	if (page - s->above <= (s->step > 0 ? s->ahead : 0))
+	if (page - s->above <= (s->step > 0 ? reach : 0))
 		return 1;
-	return s->below - page <= (s->step < 0 ? s->ahead : 0) ? -1 : 0;
+	return s->below - page <= (s->step < 0 ? reach : 0) ? -1 : 0;
 }
 
 static uint32_t count_resident(uint64_t page, int step)
@@ -183,9 +193,39 @@ static struct em_stream *find_stream(const struct parties *by, uint64_t page,
 	if (em_unlikely(!atomic_load_explicit(&fault.streams, memory_order_relaxed) ||
 			sees == EM_SEES_NOTHING))
 		s->run_pages = 1;
-	s->ahead = 0;
 	s->used = t->fault_clock;
 	return s;
+}
+
+/* A full window ends where runs do that are asked for, so that they fit together. */
+static struct course stream_course(const struct em_stream *s, uint64_t page)
+{
+	uint32_t into = (uint32_t)(page % fault.run_pages);
+
+	if (!is_long(s))
+		return (struct course){ s->run_pages, s->step < 0 ? -1 : 1 };
+	return (struct course){ s->step < 0 ? into + 1 : fault.run_pages - into, s->step };
+}
+
+/*
+ * A long stream is at this page: asks for what is stored of the next runs. They
+ * begin at multiples of their length, so that threads which go through an array
+ * together ask for the same.
+ */
+static void ask_ahead(const struct em_stream *s, uint64_t page, bool write)
+{
+	uint64_t n = fault.run_pages, run = page / n;
+
+	for (uint32_t i = 0; i < fault.ahead_runs; i++) {
+		run += (uint64_t)(int64_t)s->step;
+		uint64_t first = s->step < 0 ? run * n + n - 1 : run * n;
+		enum em_page_state state = em_page_state_of(first);
+
+		if (state == EM_PAGE_UNTOUCHED || state == EM_PAGE_FOREIGN)
+			break;
+		if (state == EM_PAGE_STORED)
+			em_ahead_ask(&(struct em_wish){ first, (uint32_t)n, s->step, write, false });
+	}
 }
 
 /* The pages [first, first + count) are there: the next fault is beside them. */
@@ -535,13 +575,13 @@ static void count_run(const struct run *r)
 }
 
 /* What is on no stream is the prefetcher's business. */
-static void tell_prefetcher(const struct run *r, uint32_t course, const struct parties *by,
-			    enum em_foresight sees)
+static void tell_prefetcher(const struct run *r, const struct em_stream *s,
+			    const struct parties *by, enum em_foresight sees)
 {
 	for (uint32_t i = 0; i < r->guessed; i++)
 		em_prefetch_judge(true);
 	if (sees == EM_SEES_ALL &&
-	    (r->guessed || (r->from == EM_PAGE_STORED && course == 1)))
+	    (r->guessed || (r->from == EM_PAGE_STORED && s->run_pages == 1)))
 		em_prefetch_tell(by->client ? by->client : by->self, r->wanted);
 }
 
@@ -574,27 +614,6 @@ static uint32_t take_credits(const struct em_thread *client, uint32_t want)
 	return got;
 }
 
-/*
- * A stream of stored pages whose window is full goes on with the next runs by
- * the read-ahead threads, while its own thread reads this one.
- */
-static void ask_ahead(const struct run *r, struct em_stream *s)
-{
-	uint64_t next = s->step < 0 ? r->first - 1 : r->first + r->count;
-	uint32_t runs;
-
-	if (r->from != EM_PAGE_STORED || s->run_pages < fault.run_pages ||
-	    fault.buffer_count < 2)
-		return;
-	runs = em_min(EM_AHEAD_RUNS, fault.buffer_count - 1);
-	while (runs-- && em_page_state_of(next) == EM_PAGE_STORED) {
-		em_ahead_ask(&(struct em_wish){ next, fault.run_pages, s->step, r->write,
-						false });
-		s->ahead += fault.run_pages;
-		next += (uint64_t)((int64_t)fault.run_pages * s->step);
-	}
-}
-
 /* False when a fork has closed the gate, and its thread may be waiting for us. */
 static bool enter_gate(const struct parties *by)
 {
@@ -604,6 +623,21 @@ static bool enter_gate(const struct parties *by)
 	return true;
 }
 
+/*
+ * A thread that waits for a page of its stream has come so far: what is beyond
+ * it is asked for now, so that the disk is not idle until it gets there.
+ */
+static void keep_ahead(uint64_t page, bool write, const struct parties *by)
+{
+	struct em_stream *s = find_stream(by, page, em_region_foresight(em_page_addr(page)));
+
+	if (is_long(s) && enter_gate(by)) {
+		ask_ahead(s, page, write);
+		em_gate_leave(by->self);
+	}
+	advance(s, page, 1);
+}
+
 /* Brings in an absent page, seen as w, and what follows it on its course. */
 static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 				  const struct parties *by)
@@ -611,9 +645,7 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 	enum em_foresight sees = em_region_foresight(em_page_addr(page));
 	struct em_stream *stream = EM_WORD_STATE(w) == EM_PAGE_UNTOUCHED ? NULL :
 				   find_stream(by, page, sees);
-	struct course course = stream ? (struct course){ stream->run_pages,
-							 stream->step < 0 ? -1 : 1 }
-				      : first_touch_course(page);
+	struct course course = stream ? stream_course(stream, page) : first_touch_course(page);
 	struct run r = { .self = by->self, .wanted = page, .first = page, .write = write };
 	enum em_fault_outcome outcome = EM_FAULT_DONE;
 	bool owned;
@@ -627,11 +659,11 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 	}
 	owned = own_run(&r, w, course);
 	if (owned) {
-		if (stream)
-			ask_ahead(&r, stream);
+		if (stream && is_long(stream))
+			ask_ahead(stream, page, write);
 		outcome = load_owned(&r);
 		tell_policy(&r);
-		tell_prefetcher(&r, course.pages, by, sees);
+		tell_prefetcher(&r, stream, by, sees);
 	}
 	em_gate_leave(by->self);
 	em_credits_give(r.spare);
@@ -656,6 +688,7 @@ static uint32_t load_ahead(uint64_t page, const struct em_wish *wish, uint32_t p
 	if (state != EM_PAGE_STORED && state != EM_PAGE_STANDBY)
 		return 0;
 	r.spare = take_spare_credits(pages);
+	em_reclaim_kick();
 	if (r.spare && em_gate_try_enter(r.self, NULL)) {
 		uint64_t w = em_page_load(page);
 		if (EM_WORD_STATE(w) == state &&
@@ -766,7 +799,7 @@ static enum em_fault_outcome resolve(uintptr_t addr, bool write, bool protection
 	enum em_fault_kind kind = EM_FAULT_SOFT;
 	enum em_trace_kind how = EM_TRACE_SOFT;
 	enum em_fault_outcome outcome = EM_FAULT_DONE;
-	bool again = true;
+	bool again = true, waited = false;
 
 	while (again) {
 		uint64_t w = em_page_load(page);
@@ -794,9 +827,13 @@ static enum em_fault_outcome resolve(uintptr_t addr, bool write, bool protection
 			return EM_FAULT_FAILED;
 		case EM_PAGE_FOREIGN:
 			return EM_FAULT_NOT_OURS;
-		default: /* LOADING, EVICTING, BUSY: somebody works on it */
+		case EM_PAGE_LOADING:
+			if (!waited)
+				keep_ahead(page, write, by);
+			/* fall through */
+		default: /* EVICTING, BUSY: somebody works on it */
 			em_page_wait(page, w);
-			again = true;
+			again = waited = true;
 		}
 	}
 	if (outcome != EM_FAULT_LATER) {

@@ -38,7 +38,6 @@ struct em_hazard {
 struct em_stream {
 	uint64_t above, below; /* pages that would continue it */
 	uint32_t run_pages;    /* how many were mapped at once */
-	uint32_t ahead;        /* how many beyond them were asked for (ahead.h) */
 	uint32_t used;         /* clock of the thread's faults, for replacement */
 	int8_t step;           /* +1 upwards, -1 downwards, 0 not known yet */
 };

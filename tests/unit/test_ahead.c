@@ -5,7 +5,7 @@
 #include "ahead.h"
 #include "world.h"
 
-#define WISHES 16u /* that can wait at once */
+#define WISHES 32u /* that can wait at once */
 #define LAST 1000000u
 
 static _Atomic unsigned int arrived;
@@ -64,22 +64,40 @@ static void whole(const void *arg)
 	static const struct em_wish wishes[] = {
 		{ 1, 1, 1, false, false }, { 2, EM_WISH_PAGES_MAX, -1, true, false },
 		{ (1ull << 40) - 1, 7, EM_WISH_STEP_MAX, false, true },
-		{ 3, 2, -EM_WISH_STEP_MAX, true, true },
+		{ 3, 2, -EM_WISH_STEP_MAX, true, true }, { 3, 2, -EM_WISH_STEP_MAX, false, true },
+		{ 3, 2, -EM_WISH_STEP_MAX, false, false }, { 5, 1, 1, false, false },
 	};
 	unsigned int wrong = 0;
 
 	(void)arg;
 	em_ahead_init(spawn_late, note);
-	for (unsigned int i = 0; i < EM_ARRAY_LEN(wishes); i++)
-		em_ahead_ask(&wishes[i]);
+	for (unsigned int twice = 0; twice < 2; twice++)
+		for (unsigned int i = 0; i < EM_ARRAY_LEN(wishes); i++)
+			em_ahead_ask(&wishes[i]);
 	is_int(asked_for, EM_AHEAD_THREADS, "no more threads are begun than there may be");
 	start_late();
-	ok(arrive(EM_ARRAY_LEN(wishes)), "every wish comes once");
+	ok(arrive(EM_ARRAY_LEN(wishes)), "every wish comes once, however often it was made");
 	for (unsigned int i = 0; i < EM_ARRAY_LEN(wishes); i++)
 		wrong += seen[i].page != wishes[i].page || seen[i].pages != wishes[i].pages ||
 			 seen[i].step != wishes[i].step || seen[i].write != wishes[i].write ||
 			 seen[i].stage != wishes[i].stage;
 	is_int(wrong, 0, "as it was asked for, to the ends of what a wish can say");
+}
+
+/* With one thread; a place that is free again is not the first to be looked at. */
+static void in_order(const void *arg)
+{
+	unsigned int wrong = 0;
+
+	(void)arg;
+	em_ahead_init(spawn_late, note);
+	for (unsigned int i = 0; i < WISHES; i++)
+		ask(100 + i, false);
+	start_late();
+	ok(arrive(WISHES), "what waits comes");
+	for (unsigned int i = 0; i < WISHES; i++)
+		wrong += seen[i].page != 100 + i;
+	is_int(wrong, 0, "the oldest first");
 }
 
 /* Another prefetcher's guesses would fill the room of its successor's. */
@@ -135,6 +153,7 @@ static void settled(const void *arg)
 int main(void)
 {
 	in_child("whole", whole, NULL);
+	in_child("in order", in_order, NULL);
 	in_child("dropped guesses", dropped, NULL);
 	in_child("a forked child", of_the_parent, NULL);
 	in_child("settled", settled, NULL);

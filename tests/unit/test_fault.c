@@ -406,7 +406,7 @@ static void kernel_errors(const void *arg)
 /* ---- ahead of a stream ----------------------------------------------- */
 
 #define RUN 4u   /* pages of 16K */
-#define AHEAD 3u /* runs that a stream asks for */
+#define AHEAD 6u /* runs that a stream asks for */
 
 static const char *const streams = "prefetch.readahead=16K\neviction.granule=16K";
 
@@ -456,22 +456,86 @@ static void ahead_of_streams(const void *arg)
 	int step = *(const int *)arg;
 
 	start_world(spawn_thread, streams);
-	uintptr_t addr = map_pages(128);
-	fill_pages(addr, 0, 128, 1);
+	uintptr_t addr = map_pages(256);
+	fill_pages(addr, 0, 256, 1);
 	evict_all();
 	empty_standby();
-	ok(walk(addr, 128, step, 0) >= 5, "reading: three of four runs come by themselves");
-	ok(majors() < 128 / RUN / 2, "so there are fewer faults than runs");
-	is_int(count_clean(addr, 128), 128, "what was read ahead is clean");
-	check_balance(addr, 128, "ahead, reading");
+	ok(walk(addr, 256, step, 0) >= 5, "reading: six of seven runs come by themselves");
+	ok(majors() < 256 / RUN / 2, "so there are fewer faults than runs");
+	is_int(count_clean(addr, 256), 256, "what was read ahead is clean");
+	check_balance(addr, 256, "ahead, reading");
 
 	evict_all();
 	empty_standby();
-	ok(walk(addr, 128, step, 2) >= 5, "writing: the same");
-	is_int(count_clean(addr, 128), 0, "but ready to be written to");
+	ok(walk(addr, 256, step, 2) >= 5, "writing: the same");
+	is_int(count_clean(addr, 256), 0, "but ready to be written to");
 	is_int(em_slots_used(), 0, "without slots");
-	is_int(count_good(addr, 0, 128, 2), 128, "and right");
-	check_balance(addr, 128, "ahead, writing");
+	is_int(count_good(addr, 0, 256, 2), 256, "and right");
+	check_balance(addr, 256, "ahead, writing");
+}
+
+/* Somebody has this page in hand until let_go(). */
+static uint64_t seize(uint64_t page)
+{
+	if (!em_page_own(page, em_page_load(page), EM_PAGE_LOADING))
+		abort();
+	return em_page_load(page) & ~EM_WORD_WAITER;
+}
+
+static void let_go(uint64_t page, uint64_t owned)
+{
+	em_page_set(page, em_word_unowned(owned));
+}
+
+struct walker {
+	uintptr_t addr;
+	size_t from, to;
+};
+
+static void *walk_on(void *arg)
+{
+	const struct walker *w = arg;
+
+	is_int(count_good(w->addr, w->from, w->to, 1), w->to - w->from, "its pages are right");
+	return NULL;
+}
+
+/*
+ * Who has to wait within a stream asks for what comes next before it waits: also
+ * a thread that has joined in, and knows of the stream by what is beside the page.
+ */
+static void ahead_while_waiting(const void *arg)
+{
+	bool joins = *(const bool *)arg;
+	size_t pages = 64 * RUN, at = 24 * RUN;
+	pthread_t t;
+
+	start_world(spawn_thread, streams);
+	uintptr_t addr = map_pages(pages);
+	uint64_t held = em_page_of(addr) + at;
+	fill_pages(addr, 0, pages, 1);
+	evict_all();
+	empty_standby();
+	/* The wishes of what is before it stop there, because it is not stored. */
+	uint64_t owned = seize(held);
+	struct walker first = { addr, 0, joins ? at : at + RUN }, second = { addr, at, at + RUN };
+	pthread_create(&t, NULL, walk_on, &first);
+	if (joins) {
+		pthread_join(t, NULL);
+		usleep(20000);
+		uint64_t before = majors();
+		pthread_create(&t, NULL, walk_on, &second);
+		ok(comes_in(addr, at + RUN, AHEAD * RUN), "what is after it comes while it waits");
+		is_int(majors(), before, "without a fault");
+	} else {
+		ok(comes_in(addr, at + RUN, AHEAD * RUN), "what is after it comes while it waits");
+	}
+	is_int(count_state(addr + (at + (AHEAD + 1) * RUN) * PAGE, 16 * RUN, EM_PAGE_STORED),
+	       16 * RUN, "and no more than that");
+	let_go(held, owned);
+	pthread_join(t, NULL);
+	is_int(count_good(addr, 0, pages, 1), pages, "all are right");
+	check_balance(addr, pages, "ahead while waiting");
 }
 
 static void *read_from(void *arg)
@@ -613,6 +677,8 @@ int main(void)
 	in_child("kernel errors", kernel_errors, NULL);
 	in_child("ahead of a stream upwards", ahead_of_streams, &up);
 	in_child("ahead of a stream downwards", ahead_of_streams, &down);
+	in_child("ahead while waiting", ahead_while_waiting, &(bool){ false });
+	in_child("ahead while waiting, for another", ahead_while_waiting, &(bool){ true });
 	in_child("streams of others", streams_of_others, NULL);
 	in_child("few buffers", few_buffers, NULL);
 	in_child("vain wishes", vain_wishes, NULL);
