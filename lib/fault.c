@@ -20,13 +20,15 @@
 #include <string.h>
 
 #define EM_RUN_MAX 64u
-#define EM_READERS 16u
+#define EM_READERS 12u
 /* The buffers of the readers take a share of the limit, one in so many. */
 #define EM_READERS_SHARE 32u
 /* A run of so many pages waits for a buffer; a shorter one becomes one page. */
 #define EM_WORTH_WAITING 8u
-/* So many runs does a stream ask for beyond the one that is touched. */
+/* So many runs does a stream ask for beyond the one that is touched, if together
+ * they are at most such a share of the limit: mru gives up what is newest (mru.c). */
 #define EM_AHEAD_RUNS EM_AHEAD_THREADS
+#define EM_AHEAD_SHARE 64u
 /* So many pages beside a fault make it a stream that another thread began. */
 #define EM_STREAM_TRACE 8u
 /* The same thread faults this often on a page that is there: look closer. */
@@ -65,7 +67,9 @@ struct run {
 	enum em_page_state from; /* UNTOUCHED, STANDBY or STORED, all of them */
 	bool write;
 	bool ahead;              /* nobody waits for it: it may fail */
+	bool mark;               /* what the stream comes to first stays in standby */
 	uint32_t guessed;        /* pages of standby that a prefetcher had foreseen */
+	uint32_t marks;          /* pages of it that were marks; or those made of the run */
 };
 
 static void fulfil(const struct em_wish *wish);
@@ -82,7 +86,9 @@ int em_fault_init(const struct em_config *cfg, uint64_t limit_pages,
 	fault.zeros = em_sys_alloc(run << EM_PAGE_SHIFT);
 	fault.buffer_count = run == 1 ? 0 :
 		(uint32_t)em_clamp(limit_pages / (run * EM_READERS_SHARE), 1, EM_READERS);
-	fault.ahead_runs = (uint32_t)em_min(EM_AHEAD_RUNS, fault.buffer_count - (run > 1));
+	fault.ahead_runs = run == 1 ? 0 :
+		(uint32_t)em_min(em_min(EM_AHEAD_RUNS, fault.buffer_count - 1),
+				 em_max(limit_pages / (run * EM_AHEAD_SHARE), 1) - 1);
 	fault.buffers = em_sys_alloc((fault.buffer_count * run + 1) << EM_PAGE_SHIFT);
 	if (!fault.zeros || !fault.buffers)
 		return -ENOMEM;
@@ -136,13 +142,16 @@ static int continues_stream(const struct em_stream *s, uint64_t page)
 	return s->below - page <= (s->step < 0 ? reach : 0) ? -1 : 0;
 }
 
-static uint32_t count_resident(uint64_t page, int step)
+/* How many pages beside this one have come in, or are coming. */
+static uint32_t count_there(uint64_t page, int step)
 {
+	enum em_page_state state;
 	uint32_t n = 0;
 
-	do
+	do {
 		page += (uint64_t)(int64_t)step;
-	while (em_page_state_of(page) == EM_PAGE_RESIDENT && ++n < fault.run_pages);
+		state = em_page_state_of(page);
+	} while ((state == EM_PAGE_RESIDENT || state == EM_PAGE_LOADING) && ++n < fault.run_pages);
 	return n;
 }
 
@@ -154,10 +163,10 @@ static uint32_t count_resident(uint64_t page, int step)
 static void begin_stream(struct em_stream *s, uint64_t page)
 {
 	uint32_t enough = em_min(EM_STREAM_TRACE, fault.run_pages);
-	uint32_t below = count_resident(page, -1), above = 0;
+	uint32_t below = count_there(page, -1), above = 0;
 
 	if (below < enough)
-		above = count_resident(page, 1);
+		above = count_there(page, 1);
 	s->step = below >= enough ? 1 : above >= enough ? -1 : 0;
 	s->run_pages = s->step ? em_max(below, above) : 1;
 }
@@ -451,7 +460,9 @@ static uint64_t settle_page(struct run *r, uint32_t i, bool protect)
 
 	if (r->from == EM_PAGE_STANDBY) {
 		clean = protect;
-		r->guessed += em_standby_take(w, clean);
+		enum em_entry_kind kind = em_standby_take(w, clean);
+		r->guessed += kind == EM_ENTRY_GUESS;
+		r->marks += kind == EM_ENTRY_MARK;
 	} else if (r->from == EM_PAGE_STORED) {
 		em_uncount(&em_segment->stored_pages, 1);
 		clean = protect;
@@ -527,6 +538,8 @@ static void tell_policy(const struct run *r)
 		[EM_PAGE_STORED] = EXTMEM_MAJOR,
 	};
 
+	if (r->from == EM_PAGE_STANDBY && r->count == r->marks)
+		return; /* the first touch of what has been inserted */
 	for (uint64_t g = em_granule_of(r->first);
 	     r->count && g <= em_granule_of(r->first + r->count - 1); g++)
 		em_policy_tell((uint32_t)g, why[r->from]);
@@ -542,6 +555,49 @@ static void lose_page(struct run *r)
 	r->spare++;
 }
 
+/* Page i of a run that the store has is STANDBY now, and not of the run any more. */
+static void leave_in_standby(struct run *r, uint32_t i, int64_t buffer)
+{
+	em_uncount(&em_segment->stored_pages, 1);
+	em_count(&em_segment->standby_pages, 1);
+	em_page_set(r->first + i, em_word_make(EM_PAGE_STANDBY, em_word_slot(r->words[i]),
+					       buffer, false));
+	r->spare++;
+	r->count--;
+	if (i == 0) {
+		r->first++;
+		memmove(r->words, r->words + 1, r->count * sizeof(*r->words));
+	}
+}
+
+/*
+ * The page that the stream comes to first is left in a buffer, as a mark: the
+ * fault there asks for what follows. Nothing waits for it: where reclaim is busy,
+ * there is no mark. Returns the contents of what is still to be mapped.
+ */
+static const void *set_mark(struct run *r, const void *contents)
+{
+	uint32_t i = (uint32_t)(r->wanted - r->first);
+	const char *page = (const char *)contents + ((uint64_t)i << EM_PAGE_SHIFT);
+	int64_t buffer;
+	uint32_t got;
+
+	if (r->from != EM_PAGE_STORED || r->count < EM_STREAM_TRACE || !em_reclaim_trylock())
+		return contents;
+	got = em_standby_reserve(&r->wanted, 1, EM_ENTRY_MARK, &buffer);
+	em_reclaim_unlock();
+	if (!got)
+		return contents;
+	if (em_standby_fill(buffer, page) == 0) {
+		leave_in_standby(r, i, buffer);
+		r->marks++;
+		if (i == 0)
+			contents = page + EM_PAGE_BYTES;
+	}
+	em_standby_reserved_done(buffer);
+	return contents;
+}
+
 static enum em_fault_outcome load_owned(struct run *r)
 {
 	enum em_fault_outcome outcome = EM_FAULT_DONE;
@@ -549,6 +605,8 @@ static enum em_fault_outcome load_owned(struct run *r)
 	const void *contents = find_contents(r, &buffer);
 
 	if (contents) {
+		if (r->mark)
+			contents = set_mark(r, contents);
 		ret = map_run(r, contents);
 		if (ret == -ENOMEM)
 			em_log_once("the kernel has no memory for a page");
@@ -571,7 +629,7 @@ static void count_run(const struct run *r)
 	if (r->from == EM_PAGE_UNTOUCHED)
 		em_count(&c->pages_zeroed, r->count);
 	else if (r->from == EM_PAGE_STORED && r->count)
-		em_count(&c->pages_readahead, r->ahead ? r->count : r->count - 1);
+		em_count(&c->pages_readahead, r->ahead ? r->count + r->marks : r->count - 1);
 }
 
 /* What is on no stream is the prefetcher's business. */
@@ -682,7 +740,8 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 static uint32_t load_ahead(uint64_t page, const struct em_wish *wish, uint32_t pages)
 {
 	struct run r = { .self = em_thread_self(), .wanted = page, .first = page,
-			 .write = wish->write, .ahead = true };
+			 .write = wish->write, .ahead = true,
+			 .mark = page == wish->page };
 	enum em_page_state state = em_page_state_of(page);
 
 	if (state != EM_PAGE_STORED && state != EM_PAGE_STANDBY)
@@ -700,7 +759,7 @@ static uint32_t load_ahead(uint64_t page, const struct em_wish *wish, uint32_t p
 		em_gate_leave(r.self);
 	}
 	em_credits_give(r.spare);
-	return r.count;
+	return r.count + r.marks;
 }
 
 static void fulfil(const struct em_wish *wish)

@@ -278,7 +278,7 @@ static bool stage_some(const uint64_t *pages, uint32_t count, uint32_t *done)
 	bool open;
 
 	em_reclaim_lock();
-	s.count = em_standby_reserve(pages, count, &s.buffer);
+	s.count = em_standby_reserve(pages, count, EM_ENTRY_GUESS, &s.buffer);
 	em_reclaim_unlock();
 	if (!s.count)
 		return false;

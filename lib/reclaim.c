@@ -71,6 +71,7 @@ static struct {
 } batch;
 
 void em_reclaim_lock(void) { em_lock(&reclaim_lock); }
+bool em_reclaim_trylock(void) { return em_trylock(&reclaim_lock); }
 void em_reclaim_unlock(void) { em_unlock(&reclaim_lock); }
 bool em_reclaim_can_move(void) { return reclaim.can_move; }
 

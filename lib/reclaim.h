@@ -78,6 +78,7 @@ bool em_reclaim_can_move(void);
 
 /* Around fork and mremap. Signals blocked. */
 void em_reclaim_lock(void);
+bool em_reclaim_trylock(void);
 void em_reclaim_unlock(void);
 
 #endif

@@ -9,10 +9,12 @@
 #include "sys.h"
 #include "worker.h"
 #include <errno.h>
+#include <string.h>
 
 #define EM_CLUSTERS_MAX 8192u
 #define EM_CLUSTERS_MIN 4u
 
+#define ENTRY_MARK (1ull << 60)
 #define ENTRY_GUESSED (1ull << 61)
 #define ENTRY_WRITTEN (1ull << 62)
 #define ENTRY_DEAD (1ull << 63)
@@ -27,7 +29,7 @@ static struct {
 	uint32_t next;       /* whose turn it is */
 	uint32_t writing;    /* clusters in state WRITING */
 	struct em_cluster *clusters;
-	struct em_cluster *open; /* for guesses; or NULL */
+	struct em_cluster *open; /* for guesses and marks; or NULL */
 } standby;
 
 unsigned int em_cluster_pages(void) { return standby.cluster_pages; }
@@ -120,16 +122,16 @@ bool em_standby_is_written(int64_t buffer)
 	return atomic_load(entry_of(buffer)) & ENTRY_WRITTEN;
 }
 
-bool em_standby_take(uint64_t owned, bool keep)
+enum em_entry_kind em_standby_take(uint64_t owned, bool keep)
 {
 	int64_t buffer = em_word_buffer(owned);
-	bool guessed = atomic_load_explicit(entry_of(buffer), memory_order_relaxed) &
-		       ENTRY_GUESSED;
+	uint64_t entry = atomic_load_explicit(entry_of(buffer), memory_order_relaxed);
 
 	em_uncount(&em_segment->standby_pages, 1);
 	if (!keep)
 		kill_entry(buffer, em_word_slot(owned));
-	return guessed;
+	return entry & ENTRY_GUESSED ? EM_ENTRY_GUESS :
+	       entry & ENTRY_MARK ? EM_ENTRY_MARK : EM_ENTRY_EVICTED;
 }
 
 void em_standby_void(int64_t buffer)
@@ -305,8 +307,10 @@ void em_cluster_cancel(struct em_cluster *c)
 
 /* ---- guesses --------------------------------------------------------- */
 
-uint32_t em_standby_reserve(const uint64_t *pages, uint32_t count, int64_t *buffer)
+uint32_t em_standby_reserve(const uint64_t *pages, uint32_t count, enum em_entry_kind kind,
+			    int64_t *buffer)
 {
+	uint64_t flags = ENTRY_WRITTEN | (kind == EM_ENTRY_MARK ? ENTRY_MARK : ENTRY_GUESSED);
 	int error;
 
 	if (!standby.open)
@@ -317,8 +321,7 @@ uint32_t em_standby_reserve(const uint64_t *pages, uint32_t count, int64_t *buff
 	count = em_min(count, standby.cluster_pages - c->count);
 	for (uint32_t i = 0; i < count; i++)
 		atomic_store_explicit(&c->entries[c->count + i],
-				      pages[i] | ENTRY_WRITTEN | ENTRY_GUESSED,
-				      memory_order_relaxed);
+				      pages[i] | flags, memory_order_relaxed);
 	*buffer = em_cluster_buffer(c, c->count);
 	atomic_fetch_add(&c->reading, 1);
 	c->count += count;
@@ -339,11 +342,21 @@ int em_standby_read(int64_t buffer, em_slot slot, uint32_t count)
 	/* Where nothing is mapped the kernel does not read: a page at a time. */
 	for (uint32_t i = 0; i < count && ret == 0; i++) {
 		ret = em_store_read(slot + i, bounce, 1);
-		if (ret == 0 && em_sys_copy_in((uintptr_t)em_buffer_memory(buffer + i), bounce,
-					       EM_PAGE_BYTES, false) < 0)
-			ret = -EFAULT;
+		if (ret == 0)
+			ret = em_standby_fill(buffer + i, bounce);
 	}
 	return ret;
+}
+
+int em_standby_fill(int64_t buffer, const void *contents)
+{
+	void *to = em_buffer_memory(buffer);
+
+	if (!standby.registered)
+		memcpy(to, contents, EM_PAGE_BYTES);
+	else if (em_sys_copy_in((uintptr_t)to, contents, EM_PAGE_BYTES, false) < 0)
+		return -EFAULT;
+	return 0;
 }
 
 void em_standby_reserved_done(int64_t buffer)

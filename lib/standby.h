@@ -24,7 +24,9 @@
  *
  * Guesses (prefetch.h) come the other way: a cluster is kept open for them, their
  * pages are read into it and become STANDBY. GUESSED in an entry tells whether
- * the page was touched before its turn came.
+ * the page was touched before its turn came. So do the marks of streams, one page
+ * of each run that is mapped ahead of need: a touch of it says how far the stream
+ * has come, and nothing more.
  */
 #ifndef EM_STANDBY_H
 #define EM_STANDBY_H
@@ -32,6 +34,9 @@
 #include "page.h"
 
 #define EM_CLUSTER_PAGES_MAX 128u
+
+/* How a page came to be in its buffer. */
+enum em_entry_kind { EM_ENTRY_EVICTED, EM_ENTRY_GUESS, EM_ENTRY_MARK };
 
 enum em_cluster_state {
 	EM_CLUSTER_FREE, EM_CLUSTER_FILLING, EM_CLUSTER_WRITING,
@@ -85,11 +90,12 @@ void em_cluster_submit(struct em_cluster *c, uint32_t count, uint32_t dirty);
 /* Gives an acquired cluster back unused. */
 void em_cluster_cancel(struct em_cluster *c);
 /*
- * Room for pages that are to be read: returns for how many of them, at most
- * count, and the buffer of the first; the others follow. The cluster is not
- * emptied before em_standby_reserved_done(). 0: there is none. EM_BLOCKS
+ * Room for pages that the store has, guesses or marks: returns for how many of
+ * them, at most count, and the buffer of the first; the others follow. The cluster
+ * is not emptied before em_standby_reserved_done(). 0: there is none. EM_BLOCKS
  */
-uint32_t em_standby_reserve(const uint64_t *pages, uint32_t count, int64_t *buffer);
+uint32_t em_standby_reserve(const uint64_t *pages, uint32_t count, enum em_entry_kind kind,
+			    int64_t *buffer);
 /* Takes note of writes that have ended. */
 void em_standby_reap(bool wait);
 /* Waits until no write is under way. EM_BLOCKS */
@@ -99,6 +105,8 @@ void em_standby_drain(void);
 
 /* Reads count slots into reserved buffers. 0 or -errno. EM_BLOCKS */
 int em_standby_read(int64_t buffer, em_slot slot, uint32_t count);
+/* The same of one page, which has been read already. */
+int em_standby_fill(int64_t buffer, const void *contents);
 /* All pages of a reservation are STANDBY now, or what they were. */
 void em_standby_reserved_done(int64_t buffer);
 
@@ -112,9 +120,9 @@ bool em_standby_is_written(int64_t buffer);
 /*
  * The page of an owned word was STANDBY and becomes resident. keep: it stays
  * clean and keeps its slot, which must be written; otherwise the slot is given
- * back. True if it was a guess. EM_HANDLER
+ * back. EM_HANDLER
  */
-bool em_standby_take(uint64_t owned, bool keep);
+enum em_entry_kind em_standby_take(uint64_t owned, bool keep);
 /* The page put here, in a cluster not yet submitted, stays resident after all. */
 void em_standby_void(int64_t buffer);
 /* The page in this buffer has another number now (mremap; both locks held). */

@@ -538,6 +538,89 @@ static void ahead_while_waiting(const void *arg)
 	check_balance(addr, pages, "ahead while waiting");
 }
 
+/* ---- marks of streams ------------------------------------------------- */
+
+#define LONG_RUN 16u /* pages of 64K, enough to be worth a mark */
+
+static const char *const long_streams = "prefetch.readahead=64K\neviction.granule=64K";
+
+/* 64 runs that are stored, with nothing in standby. */
+static uintptr_t store_runs(void)
+{
+	start_world(spawn_thread, long_streams);
+	uintptr_t addr = map_pages(64 * LONG_RUN);
+
+	fill_pages(addr, 0, 64 * LONG_RUN, 1);
+	evict_all();
+	empty_standby();
+	return addr;
+}
+
+/* Asks for a run, and waits until it is there but for its mark. */
+static bool bring_run(uintptr_t addr, size_t run, int step, bool write)
+{
+	size_t first = run * LONG_RUN, mark = step > 0 ? first : first + LONG_RUN - 1;
+
+	em_ahead_ask(&(struct em_wish){ em_page_of(addr) + mark, LONG_RUN, step, write, false });
+	return comes_in(addr, step > 0 ? first + 1 : first, LONG_RUN - 1) &&
+	       state_of(addr + mark * PAGE) == EM_PAGE_STANDBY;
+}
+
+/* The first page of a run that is read ahead stays in a buffer; a touch of it goes on. */
+static void marks(const void *arg)
+{
+	int step = *(const int *)arg;
+	size_t run = 32, mark = run * LONG_RUN + (step > 0 ? 0 : LONG_RUN - 1), good = 0;
+	uintptr_t addr = store_runs();
+
+	for (size_t i = LONG_RUN; i > 0; i--)
+		good += has_page(addr, mark - i * (size_t)step, 1);
+	is_int(good, LONG_RUN, "the run before it is read");
+	usleep(20000); /* what that has asked for is over */
+	ok(state_of(addr + mark * PAGE) == EM_PAGE_STANDBY || bring_run(addr, run, step, false),
+	   "a run comes, and leaves its mark");
+	ok(state_of(addr + (mark + (size_t)step) * PAGE) == EM_PAGE_RESIDENT, "the page after it is in");
+
+	uint64_t before = majors(), reads = report_now().reads;
+	uint32_t told = atomic_load(&em_thread_self()->event_head);
+	ok(has_page(addr, mark, 1), "the mark is right");
+	is_int(state_of(addr + mark * PAGE), EM_PAGE_RESIDENT, "and resident now");
+	is_int(majors(), before, "without a read of its own");
+	is_int(atomic_load(&em_thread_self()->event_head), told, "which tells the policy nothing");
+	ok(comes_in(addr, (run + (size_t)step) * LONG_RUN + 1, LONG_RUN - 2), "the next run comes");
+	ok(report_now().reads > reads, "from the store");
+	is_int(count_good(addr, 0, 64 * LONG_RUN, 1), 64 * LONG_RUN, "all are right");
+	check_balance(addr, 64 * LONG_RUN, "marks");
+}
+
+/* What a program does to the page while it is a mark. */
+static void marks_meet(const void *arg)
+{
+	uintptr_t addr = store_runs();
+
+	(void)arg;
+	ok(bring_run(addr, 4, 1, false) && bring_run(addr, 8, 1, true) &&
+	   bring_run(addr, 12, 1, false) && bring_run(addr, 16, -1, false) &&
+	   bring_run(addr, 20, 1, false), "runs with marks");
+	is_int(put_page(addr, 4 * LONG_RUN, 2), FAKE_FINE, "written to");
+	ok(has_page(addr, 4 * LONG_RUN, 2), "it has what was written");
+	is_int(put_page(addr, 8 * LONG_RUN, 2), FAKE_FINE, "also where the run was to be written to");
+	is_int(em_region_discard(addr + 12 * LONG_RUN * PAGE, PAGE), 0, "discarded");
+	is_int(state_of(addr + 12 * LONG_RUN * PAGE), EM_PAGE_UNTOUCHED, "it is gone");
+	empty_standby();
+	is_int(state_of(addr + (17 * LONG_RUN - 1) * PAGE), EM_PAGE_STORED,
+	       "not touched, it goes back to where it is stored");
+	em_region_unmap(addr + 20 * LONG_RUN * PAGE, LONG_RUN * PAGE);
+	evict_all();
+	empty_standby();
+	ok(has_page(addr, 4 * LONG_RUN, 2) && has_page(addr, 8 * LONG_RUN, 2),
+	   "what was written lasts");
+	is_int(count_good(addr, 16 * LONG_RUN, 20 * LONG_RUN, 1), 4 * LONG_RUN, "and the others do");
+	em_region_unmap(addr, 64 * LONG_RUN * PAGE);
+	is_int(em_slots_used(), 0, "no slot is left behind");
+	is_int((long long)report_now().standby_bytes, 0, "no buffer either");
+}
+
 static void *read_from(void *arg)
 {
 	uintptr_t addr = (uintptr_t)arg;
@@ -679,6 +762,9 @@ int main(void)
 	in_child("ahead of a stream downwards", ahead_of_streams, &down);
 	in_child("ahead while waiting", ahead_while_waiting, &(bool){ false });
 	in_child("ahead while waiting, for another", ahead_while_waiting, &(bool){ true });
+	in_child("marks upwards", marks, &up);
+	in_child("marks downwards", marks, &down);
+	in_child("marks meet", marks_meet, NULL);
 	in_child("streams of others", streams_of_others, NULL);
 	in_child("few buffers", few_buffers, NULL);
 	in_child("vain wishes", vain_wishes, NULL);

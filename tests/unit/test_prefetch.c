@@ -392,7 +392,7 @@ static void forked_meanwhile(const void *arg)
 	page = em_page_of(addr);
 	em_sys_block_signals(&old);
 	em_reclaim_lock();
-	is_int(em_standby_reserve(&page, 1, &buffer), 1, "room is reserved");
+	is_int(em_standby_reserve(&page, 1, EM_ENTRY_GUESS, &buffer), 1, "room is reserved");
 	em_standby_fork_prepare();
 	is_int(em_standby_forked(), 0, "a child begins with empty buffers");
 	em_reclaim_unlock();
