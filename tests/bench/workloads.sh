@@ -448,7 +448,7 @@ workload_prepare() {
 	hotscan-read) mb=$((mb / 4)) policy_touches hotscan s3fifo ;;
 	replay-*) replay_touches "${1#replay-}" ;;
 	pagerank-csr)
-		pagerank_prepare
+		threads=2 pagerank_prepare
 		extmem_settings=(--policy "$srcdir/share/examples/policy/graph-csr.yaml")
 		;;
 	pagerank-*) threads=${1#pagerank-} pagerank_prepare ;;
