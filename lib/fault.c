@@ -689,9 +689,12 @@ static void keep_ahead(uint64_t page, bool write, const struct parties *by)
 {
 	struct em_stream *s = find_stream(by, page, em_region_foresight(em_page_addr(page)));
 
-	if (is_long(s) && enter_gate(by)) {
-		ask_ahead(s, page, write);
-		em_gate_leave(by->self);
+	if (is_long(s)) {
+		em_quota_wait(false);
+		if (enter_gate(by)) {
+			ask_ahead(s, page, write);
+			em_gate_leave(by->self);
+		}
 	}
 	advance(s, page, 1);
 }
@@ -708,7 +711,9 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 	enum em_fault_outcome outcome = EM_FAULT_DONE;
 	bool owned;
 
-	if (EM_WORD_STATE(w) == EM_PAGE_STORED || em_unlikely(em_credits_below_low()))
+	/* Also for what is read on its account. */
+	if (EM_WORD_STATE(w) == EM_PAGE_STORED || (stream && is_long(stream)) ||
+	    em_unlikely(em_credits_below_low()))
 		em_quota_wait(EM_WORD_STATE(w) == EM_PAGE_STORED);
 	r.spare = take_credits(by->client, course.pages);
 	if (!r.spare || !enter_gate(by)) {
@@ -920,9 +925,10 @@ bool em_fault_would_wait(uintptr_t addr)
 {
 	switch (EM_WORD_STATE(em_page_load(em_page_of(addr)))) {
 	case EM_PAGE_UNTOUCHED:
-	case EM_PAGE_STANDBY:
 		return em_credits_free() <= 0 ||
 		       (em_credits_below_low() && em_quota_is_owed());
+	case EM_PAGE_STANDBY:
+		return em_credits_free() <= 0 || em_quota_is_owed();
 	case EM_PAGE_RESIDENT: return false;
 	default: return true;
 	}

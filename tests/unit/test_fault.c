@@ -4,6 +4,7 @@
  * what happens when contents cannot be had.
  */
 #include "ahead.h"
+#include "quota.h"
 #include "world.h"
 
 #include <errno.h>
@@ -589,6 +590,13 @@ static void marks(const void *arg)
 	is_int(atomic_load(&em_thread_self()->event_head), told, "which tells the policy nothing");
 	ok(comes_in(addr, (run + (size_t)step) * LONG_RUN + 1, LONG_RUN - 2), "the next run comes");
 	ok(report_now().reads > reads, "from the store");
+
+	/* A second's worth of reading is owed. */
+	em_quota_set(&(struct em_config){ .io_bandwidth = 10u << 20 });
+	em_quota_use_io(11u << 20);
+	ok(has_page(addr, mark + LONG_RUN * (size_t)step, 1), "the next mark is right");
+	is_int(report_now().quota_waits, 1, "its touch waits for the quota, like what it asks for");
+	em_quota_set(&(struct em_config){ 0 });
 	is_int(count_good(addr, 0, 64 * LONG_RUN, 1), 64 * LONG_RUN, "all are right");
 	check_balance(addr, 64 * LONG_RUN, "marks");
 }
