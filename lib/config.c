@@ -1261,19 +1261,16 @@ static void begin_list(struct em_config *cfg, const char *line, unsigned int *se
 int em_config_load(struct em_config *cfg, const char *text, char *err,
 		   size_t err_bytes)
 {
-	unsigned int seen = 0, number = 1;
-	size_t len, n;
+	unsigned int seen = 0;
+	size_t len;
 	int rc;
 
-	for (; *text; text += len + (text[len] == '\n'), number++) {
+	for (; *text; text += len + (text[len] == '\n')) {
 		len = strcspn(text, "\n");
 		if (!len)
 			continue;
 		begin_list(cfg, text, &seen);
-		n = (size_t)snprintf(err, err_bytes, "line %u: ", number);
-		n = n < err_bytes ? n : err_bytes;
-		rc = load_line(cfg, text, len, err ? err + n : NULL,
-			       err_bytes - n);
+		rc = load_line(cfg, text, len, err, err_bytes);
 		if (rc)
 			return rc;
 	}

@@ -248,14 +248,14 @@ int em_config_get(const struct em_config *cfg, const char *key, char *out,
 
 /*
  * All keys as `key=value` lines, as em_config_load takes them; those of regions
- * only where they are not the default. Returns the length, -ENOSPC, or -EINVAL for a path with a newline in it, which a line
- * cannot hold.
+ * only where they are not the default. Returns the length, -ENOSPC, or -EINVAL
+ * for a path with a newline in it, which a line cannot hold.
  */
 int em_config_dump(const struct em_config *cfg, char *out, size_t out_bytes);
 /*
- * Reads such lines over what cfg holds; a list replaces that of cfg. Returns as em_config_set, with the number of the line in the message;
- * cfg is then half changed. Does not em_config_check(). The library calls it
- * before there is a heap.
+ * Reads such lines over what cfg holds; a list replaces that of cfg. Returns as
+ * em_config_set; cfg is then half changed. Does not em_config_check(). The
+ * library calls it before there is a heap.
  */
 int em_config_load(struct em_config *cfg, const char *text, char *err,
 		   size_t err_bytes);

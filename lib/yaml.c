@@ -398,6 +398,8 @@ static const char *value_of(const struct reader *r, const struct em_option *o,
 
 	if (!o || o->type != EM_OPT_PLUGIN || !*value || *value == '/' || !slash)
 		return value;
+	while (!strncmp(value, "./", 2))
+		value += 2;
 	snprintf(joined, 2 * EM_CONFIG_PATH_MAX, "%.*s%s", (int)(slash - r->name) + 1,
 		 r->name, value);
 	return joined;

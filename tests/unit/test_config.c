@@ -631,19 +631,19 @@ static void test_load_errors(void)
 		{ "\n\n", 0, "" },
 		{ "limits.memory=8M", 0, "" },
 		{ "limits.memory=8M\nlimits.memory=9M\n", 0, "" },
-		{ "limits.memory", -EINVAL, "line 1: expected key=value" },
+		{ "limits.memory", -EINVAL, "expected key=value" },
 		{ "\nlimits.memory=x\n", -EINVAL,
-		  "line 2: 'limits.memory' is 'x': expected a size such as 512M or 1.5G, a percentage such as 25%, or auto" },
+		  "'limits.memory' is 'x': expected a size such as 512M or 1.5G, a percentage such as 25%, or auto" },
 		{ "manage.heap=true\nmanage.heep=1\n", -ENOENT,
-		  "line 2: unknown key 'manage.heep', did you mean 'manage.heap'?" },
+		  "unknown key 'manage.heep', did you mean 'manage.heap'?" },
 		{ "manage.heap=true\r\n", -EINVAL,
-		  "line 1: 'manage.heap' is 'true?': expected true or false" },
+		  "'manage.heap' is 'true?': expected true or false" },
 		{ "tiers[1].path=/x\n", -EINVAL,
-		  "line 1: 'tiers[1]' leaves a gap: expected tiers[0] next" },
+		  "'tiers[1]' leaves a gap: expected tiers[0] next" },
 		{ "=1\n", -ENOENT, NULL },
 		{ "0123456789012345678901234567890123456789012345678901234567890123=1",
 		  -EINVAL,
-		  "line 1: too long: expected fewer than 64 bytes of key and 1024 of value" },
+		  "too long: expected fewer than 64 bytes of key and 1024 of value" },
 	};
 	struct em_config cfg;
 	char err[256], huge[EM_CONFIG_PATH_MAX + 32] = "tiers[0].path=";
@@ -661,7 +661,7 @@ static void test_load_errors(void)
 	is_int(em_config_load(&cfg, huge, err, sizeof(err)), -EINVAL,
 	       "a line too long is refused");
 	em_config_load(&cfg, "manage.heap", err, 4);
-	is_str(err, "lin", "a small room is kept to");
+	is_str(err, "exp", "a small room is kept to");
 }
 
 /* ---- the table and the manual ---------------------------------------- */

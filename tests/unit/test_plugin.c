@@ -213,7 +213,7 @@ static void test_judge(void)
 	       "what is in no file has no folder");
 	em_config_judge_plugins(judge);
 	is_int(parse(&cfg, "prefetch: {plugin: ./x.so}", "d/f.yaml", err), 0, "who judges");
-	is_str(cfg.prefetcher, "/reald/./x.so", "is asked of a path, and gives another");
+	is_str(cfg.prefetcher, "/reald/x.so", "is asked of a path, and gives another");
 	ok(asked_prefetches, "and of which kind");
 	is_int(parse(&cfg, "eviction: {plugin: /abs/x.so}", "d/f.yaml", err), 0, "absolute");
 	is_str(cfg.algorithm, "/real/abs/x.so", "stays so");

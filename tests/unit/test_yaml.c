@@ -598,8 +598,8 @@ static void test_algorithm_policies(void)
 		em_config_init(&want);
 		strcpy(want.algorithm, name);
 		if (!strcmp(name, "mru")) {
-			em_config_set(&want, "watermarks.low", "1%", err, sizeof(err));
-			em_config_set(&want, "watermarks.high", "2%", err, sizeof(err));
+			em_config_set(&want, "watermarks.low", "0.5%", err, sizeof(err));
+			em_config_set(&want, "watermarks.high", "1%", err, sizeof(err));
 			em_config_set(&want, "eviction.standby", "1%", err, sizeof(err));
 		}
 		policy_path(path, name);
