@@ -25,10 +25,16 @@
 #define EM_READERS_SHARE 32u
 /* A run of so many pages waits for a buffer; a shorter one becomes one page. */
 #define EM_WORTH_WAITING 8u
-/* So many runs does a stream ask for beyond the one that is touched, if together
- * they are at most such a share of the limit: mru gives up what is newest (mru.c). */
+/*
+ * So many runs does a stream ask for beyond the one that is touched, and goes on where
+ * it waits or comes to a mark, if they are at most such a share of the limit. Where
+ * memory is smaller it asks for a few, when it has come through those before: what is
+ * read ahead must not push out what regions were promised, nor be what is newest for
+ * long (mru.c).
+ */
 #define EM_AHEAD_RUNS EM_AHEAD_THREADS
 #define EM_AHEAD_SHARE 64u
+#define EM_AHEAD_FEW 3u
 /* So many pages beside a fault make it a stream that another thread began. */
 #define EM_STREAM_TRACE 8u
 /* The same thread faults this often on a page that is there: look closer. */
@@ -38,6 +44,7 @@ static struct {
 	_Atomic bool streams;        /* stored pages are read in runs */
 	uint32_t run_pages;          /* the longest run; 1: no read-ahead */
 	uint32_t ahead_runs;         /* that a stream asks for; 0: none */
+	bool rolls;                  /* it goes on before it has come through them */
 	const unsigned char *zeros;  /* run_pages of them */
 	unsigned char *buffers;      /* for runs read from the store */
 	uint32_t buffer_count;
@@ -86,9 +93,10 @@ int em_fault_init(const struct em_config *cfg, uint64_t limit_pages,
 	fault.zeros = em_sys_alloc(run << EM_PAGE_SHIFT);
 	fault.buffer_count = run == 1 ? 0 :
 		(uint32_t)em_clamp(limit_pages / (run * EM_READERS_SHARE), 1, EM_READERS);
+	fault.rolls = limit_pages / EM_AHEAD_SHARE >= run * (EM_AHEAD_RUNS + 1);
 	fault.ahead_runs = run == 1 ? 0 :
-		(uint32_t)em_min(em_min(EM_AHEAD_RUNS, fault.buffer_count - 1),
-				 em_max(limit_pages / (run * EM_AHEAD_SHARE), 1) - 1);
+		(uint32_t)em_min(fault.rolls ? EM_AHEAD_RUNS : EM_AHEAD_FEW,
+				 fault.buffer_count - 1);
 	fault.buffers = em_sys_alloc((fault.buffer_count * run + 1) << EM_PAGE_SHIFT);
 	if (!fault.zeros || !fault.buffers)
 		return -ENOMEM;
@@ -142,16 +150,13 @@ static int continues_stream(const struct em_stream *s, uint64_t page)
 	return s->below - page <= (s->step < 0 ? reach : 0) ? -1 : 0;
 }
 
-/* How many pages beside this one have come in, or are coming. */
-static uint32_t count_there(uint64_t page, int step)
+static uint32_t count_resident(uint64_t page, int step)
 {
-	enum em_page_state state;
 	uint32_t n = 0;
 
-	do {
+	do
 		page += (uint64_t)(int64_t)step;
-		state = em_page_state_of(page);
-	} while ((state == EM_PAGE_RESIDENT || state == EM_PAGE_LOADING) && ++n < fault.run_pages);
+	while (em_page_state_of(page) == EM_PAGE_RESIDENT && ++n < fault.run_pages);
 	return n;
 }
 
@@ -163,10 +168,10 @@ static uint32_t count_there(uint64_t page, int step)
 static void begin_stream(struct em_stream *s, uint64_t page)
 {
 	uint32_t enough = em_min(EM_STREAM_TRACE, fault.run_pages);
-	uint32_t below = count_there(page, -1), above = 0;
+	uint32_t below = count_resident(page, -1), above = 0;
 
 	if (below < enough)
-		above = count_there(page, 1);
+		above = count_resident(page, 1);
 	s->step = below >= enough ? 1 : above >= enough ? -1 : 0;
 	s->run_pages = s->step ? em_max(below, above) : 1;
 }
@@ -538,11 +543,13 @@ static void tell_policy(const struct run *r)
 		[EM_PAGE_STORED] = EXTMEM_MAJOR,
 	};
 
-	if (r->from == EM_PAGE_STANDBY && r->count == r->marks)
-		return; /* the first touch of what has been inserted */
+	/* The touch of a mark is the first of what was read, and no hit. */
+	bool marked = r->from == EM_PAGE_STANDBY && r->count == r->marks;
+	enum extmem_event event = marked ? EXTMEM_MAJOR : why[r->from];
+
 	for (uint64_t g = em_granule_of(r->first);
 	     r->count && g <= em_granule_of(r->first + r->count - 1); g++)
-		em_policy_tell((uint32_t)g, why[r->from]);
+		em_policy_tell((uint32_t)g, event);
 }
 
 static void lose_page(struct run *r)
@@ -746,7 +753,7 @@ static uint32_t load_ahead(uint64_t page, const struct em_wish *wish, uint32_t p
 {
 	struct run r = { .self = em_thread_self(), .wanted = page, .first = page,
 			 .write = wish->write, .ahead = true,
-			 .mark = page == wish->page };
+			 .mark = fault.rolls && page == wish->page };
 	enum em_page_state state = em_page_state_of(page);
 
 	if (state != EM_PAGE_STORED && state != EM_PAGE_STANDBY)
@@ -892,7 +899,7 @@ static enum em_fault_outcome resolve(uintptr_t addr, bool write, bool protection
 		case EM_PAGE_FOREIGN:
 			return EM_FAULT_NOT_OURS;
 		case EM_PAGE_LOADING:
-			if (!waited)
+			if (fault.rolls && !waited)
 				keep_ahead(page, write, by);
 			/* fall through */
 		default: /* EVICTING, BUSY: somebody works on it */

@@ -30,6 +30,10 @@
 #define MOVE_UNITS 256
 /* Averages change by one part in so many with each unit. */
 #define LEARN 32
+/* Of so many victims one has units looked at, about so many; an average is of some. */
+#define PICKS 32
+#define LOOKS 1024
+#define SEEN_MIN 16
 /* Refaults are counted in so many parts of all that comes and goes. */
 #define PARTS 256
 /* A group that may have only so much hears of its units in so few. */
@@ -44,6 +48,7 @@ struct group {
 	uint64_t pass;
 	uint32_t refaults;    /* of PARTS */
 	uint32_t fill;        /* resident pages of a unit on average, times LEARN */
+	uint32_t seen, seen_pages; /* units that were looked at for the next average */
 	int priority;
 	bool pin;
 	bool broken;          /* its algorithm gave a unit that was not in */
@@ -62,8 +67,11 @@ static struct {
 	unsigned int now;     /* the one that units come into */
 	uint8_t *tags;        /* of each unit the group that it is in, as TAG() */
 	uint64_t units;
+	uint32_t top;         /* no unit from here on has been in */
+	uint32_t random, picks;
 	em_policy_sorter *sorter;
 	bool bounded;         /* some group has a max */
+	bool measured;        /* or a min */
 	_Atomic bool over;    /* and one of them has more */
 } policy;
 
@@ -156,15 +164,18 @@ static void note_bounds(void)
 {
 	const struct generation *gen = &policy.generations[policy.now];
 
-	policy.bounded = false;
-	for (unsigned int i = 0; i < gen->count; i++)
+	policy.bounded = policy.measured = false;
+	for (unsigned int i = 0; i < gen->count; i++) {
 		policy.bounded |= is_bounded(&gen->groups[i]);
+		policy.measured |= policy.bounded || gen->groups[i].min.value;
+	}
 }
 
 int em_policy_init(const struct em_config *cfg, uint64_t units, em_policy_sorter *sorter)
 {
 	policy.units = units;
 	policy.sorter = sorter;
+	policy.random = 1;
 	policy.tags = em_sys_alloc(units);
 	if (!policy.tags)
 		return -ENOMEM;
@@ -265,6 +276,7 @@ static void insert(uint32_t unit, enum extmem_event what)
 	struct group *g = &gen->groups[i < gen->count ? i : 0];
 
 	policy.tags[unit] = TAG(policy.now, (unsigned int)(g - gen->groups));
+	policy.top = (uint32_t)em_max(policy.top, unit + 1);
 	g->queued++;
 	gen->queued++;
 	if (what == EXTMEM_MAJOR)
@@ -469,13 +481,39 @@ static uint32_t count_resident(uint32_t unit)
 	return n;
 }
 
-static void learn(struct group *g, uint32_t unit)
+static uint32_t draw(void)
 {
-	uint32_t pages = count_resident(unit);
+	policy.random ^= policy.random << 13;
+	policy.random ^= policy.random >> 17;
+	policy.random ^= policy.random << 5;
+	return policy.random;
+}
 
-	if (pages)
-		g->fill = em_max(g->fill + pages - g->fill / LEARN, LEARN);
-	g->refaults -= g->refaults / LEARN;
+/*
+ * Looks at every so many units, at all if they are few: what leaves tells nothing of
+ * those that stay, being oldest.
+ */
+static void measure(void)
+{
+	uint32_t step = policy.top / LOOKS + 1;
+
+	for (uint32_t unit = draw() % step; unit < policy.top; unit += step) {
+		struct group *g = group_of(unit);
+		uint32_t pages = g && (g->min.value || is_bounded(g)) ? count_resident(unit) : 0;
+
+		if (pages) {
+			g->seen++;
+			g->seen_pages += pages;
+		}
+	}
+	for (unsigned int i = 0; i < 2 * GROUPS; i++) {
+		struct group *g = &policy.generations[i / GROUPS].groups[i % GROUPS];
+
+		if (g->seen < SEEN_MIN)
+			continue; /* together with what is seen next time */
+		g->fill = (uint32_t)em_max((uint64_t)g->seen_pages * LEARN / g->seen, LEARN);
+		g->seen = g->seen_pages = 0;
+	}
 }
 
 /*
@@ -511,16 +549,19 @@ static uint32_t next_victim(bool only_over)
 {
 	struct generation *old = &policy.generations[!policy.now];
 	struct generation *gen = old->queued ? old : &policy.generations[policy.now];
-	struct group *g = choose_group(gen, only_over);
+	struct group *g;
 	uint32_t unit;
 
+	if (em_unlikely(policy.measured) && !(policy.picks++ % PICKS))
+		measure();
+	g = choose_group(gen, only_over);
 	if (!g)
 		return EXTMEM_UNIT_NONE;
 	unit = take(gen, g);
 	if (unit == EXTMEM_UNIT_NONE)
 		return unit;
 	if (gen->count > 1) /* one alone competes with nobody */
-		learn(g, unit);
+		g->refaults -= g->refaults / LEARN;
 	em_granule_dequeued(unit);
 	return unit;
 }
