@@ -261,7 +261,7 @@ build_example() {
 	expect_output "- eviction.params=step=3"
 	extmem policy apply "$pid" --set eviction.plugin=./two.so
 	expect_status 1
-	expect_line "process $pid: line "
+	expect_line "process $pid: 'eviction.plugin' is '"
 	expect_line "it was not loaded when the program started: expected a plug-in that the policy named then"
 	extmem policy apply "$pid" --set eviction.plugin=./three.so
 	expect_status 1
