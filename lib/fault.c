@@ -74,9 +74,10 @@ struct run {
 	enum em_page_state from; /* UNTOUCHED, STANDBY or STORED, all of them */
 	bool write;
 	bool ahead;              /* nobody waits for it: it may fail */
-	bool mark;               /* what the stream comes to first stays in standby */
+	int64_t mark;            /* buffer for the page that the stream comes to first; or -1 */
 	uint32_t guessed;        /* pages of standby that a prefetcher had foreseen */
-	uint32_t marks;          /* pages of it that were marks; or those made of the run */
+	uint32_t marks;          /* pages of it that were marks */
+	bool marked;             /* one page more was left as a mark */
 };
 
 static void fulfil(const struct em_wish *wish);
@@ -544,8 +545,8 @@ static void tell_policy(const struct run *r)
 	};
 
 	/* The touch of a mark is the first of what was read, and no hit. */
-	bool marked = r->from == EM_PAGE_STANDBY && r->count == r->marks;
-	enum extmem_event event = marked ? EXTMEM_MAJOR : why[r->from];
+	enum extmem_event event = r->marks && r->marks == r->count ? EXTMEM_MAJOR
+								   : why[r->from];
 
 	for (uint64_t g = em_granule_of(r->first);
 	     r->count && g <= em_granule_of(r->first + r->count - 1); g++)
@@ -578,31 +579,38 @@ static void leave_in_standby(struct run *r, uint32_t i, int64_t buffer)
 }
 
 /*
- * The page that the stream comes to first is left in a buffer, as a mark: the
- * fault there asks for what follows. Nothing waits for it: where reclaim is busy,
- * there is no mark. Returns the contents of what is still to be mapped.
+ * Room for a mark, or -1: where reclaim is busy, there is none. Reserved before
+ * anything is owned: a cluster is emptied for it, which waits for who owns a page
+ * in there, and that may be an munmap that waits for what we own.
+ */
+static int64_t reserve_mark(uint64_t page)
+{
+	int64_t buffer;
+	uint32_t got;
+
+	if (!em_reclaim_trylock())
+		return -1;
+	got = em_standby_reserve(&page, 1, EM_ENTRY_MARK, &buffer);
+	em_reclaim_unlock();
+	return got ? buffer : -1;
+}
+
+/*
+ * The page that the stream comes to first is left in its buffer, as a mark: the
+ * fault there asks for what follows. Returns the contents of what is still to be
+ * mapped.
  */
 static const void *set_mark(struct run *r, const void *contents)
 {
 	uint32_t i = (uint32_t)(r->wanted - r->first);
 	const char *page = (const char *)contents + ((uint64_t)i << EM_PAGE_SHIFT);
-	int64_t buffer;
-	uint32_t got;
 
-	if (r->from != EM_PAGE_STORED || r->count < EM_STREAM_TRACE || !em_reclaim_trylock())
+	if (r->from != EM_PAGE_STORED || r->count < EM_STREAM_TRACE ||
+	    em_standby_fill(r->mark, page) < 0)
 		return contents;
-	got = em_standby_reserve(&r->wanted, 1, EM_ENTRY_MARK, &buffer);
-	em_reclaim_unlock();
-	if (!got)
-		return contents;
-	if (em_standby_fill(buffer, page) == 0) {
-		leave_in_standby(r, i, buffer);
-		r->marks++;
-		if (i == 0)
-			contents = page + EM_PAGE_BYTES;
-	}
-	em_standby_reserved_done(buffer);
-	return contents;
+	leave_in_standby(r, i, r->mark);
+	r->marked = true;
+	return i == 0 ? page + EM_PAGE_BYTES : contents;
 }
 
 static enum em_fault_outcome load_owned(struct run *r)
@@ -612,7 +620,7 @@ static enum em_fault_outcome load_owned(struct run *r)
 	const void *contents = find_contents(r, &buffer);
 
 	if (contents) {
-		if (r->mark)
+		if (r->mark >= 0)
 			contents = set_mark(r, contents);
 		ret = map_run(r, contents);
 		if (ret == -ENOMEM)
@@ -636,7 +644,7 @@ static void count_run(const struct run *r)
 	if (r->from == EM_PAGE_UNTOUCHED)
 		em_count(&c->pages_zeroed, r->count);
 	else if (r->from == EM_PAGE_STORED && r->count)
-		em_count(&c->pages_readahead, r->ahead ? r->count + r->marks : r->count - 1);
+		em_count(&c->pages_readahead, r->ahead ? r->count + r->marked : r->count - 1);
 }
 
 /* What is on no stream is the prefetcher's business. */
@@ -714,7 +722,8 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 	struct em_stream *stream = EM_WORD_STATE(w) == EM_PAGE_UNTOUCHED ? NULL :
 				   find_stream(by, page, sees);
 	struct course course = stream ? stream_course(stream, page) : first_touch_course(page);
-	struct run r = { .self = by->self, .wanted = page, .first = page, .write = write };
+	struct run r = { .self = by->self, .wanted = page, .first = page, .write = write,
+			 .mark = -1 };
 	enum em_fault_outcome outcome = EM_FAULT_DONE;
 	bool owned;
 
@@ -752,14 +761,15 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 static uint32_t load_ahead(uint64_t page, const struct em_wish *wish, uint32_t pages)
 {
 	struct run r = { .self = em_thread_self(), .wanted = page, .first = page,
-			 .write = wish->write, .ahead = true,
-			 .mark = fault.rolls && page == wish->page };
+			 .write = wish->write, .ahead = true, .mark = -1 };
 	enum em_page_state state = em_page_state_of(page);
 
 	if (state != EM_PAGE_STORED && state != EM_PAGE_STANDBY)
 		return 0;
 	r.spare = take_spare_credits(pages);
 	em_reclaim_kick();
+	if (fault.rolls && r.spare && page == wish->page)
+		r.mark = reserve_mark(page);
 	if (r.spare && em_gate_try_enter(r.self, NULL)) {
 		uint64_t w = em_page_load(page);
 		if (EM_WORD_STATE(w) == state &&
@@ -770,8 +780,10 @@ static uint32_t load_ahead(uint64_t page, const struct em_wish *wish, uint32_t p
 		}
 		em_gate_leave(r.self);
 	}
+	if (r.mark >= 0)
+		em_standby_reserved_done(r.mark);
 	em_credits_give(r.spare);
-	return r.count + r.marks;
+	return r.count + r.marked;
 }
 
 static void fulfil(const struct em_wish *wish)

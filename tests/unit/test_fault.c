@@ -621,6 +621,42 @@ static void marks(const void *arg)
 	check_balance(addr, 64 * LONG_RUN, "marks");
 }
 
+/*
+ * Making room for a mark waits for who owns a page in the cluster that is emptied. Who
+ * does may be waiting for the run, as munmap does: so nothing of the run is owned yet.
+ */
+static void mark_waits(const void *arg)
+{
+	enum { PAGES = 64 * LONG_RUN };
+	static uint64_t owned[PAGES];
+	uintptr_t addr = store_runs();
+	uint64_t first = em_page_of(addr);
+	size_t seized = 0, stored;
+
+	(void)arg;
+	count_good(addr, 0, PAGES, 1);
+	usleep(100000); /* what that has asked for is over */
+	evict_all(); /* more than fits into standby: all of its clusters are in use */
+	finish_writes();
+	for (size_t i = 0; i < PAGES; i++)
+		if (state_of(addr + i * PAGE) == EM_PAGE_STANDBY) {
+			owned[i] = seize(first + i);
+			seized++;
+		}
+	stored = count_state(addr, PAGES, EM_PAGE_STORED);
+	ok(seized > LONG_RUN && stored > LONG_RUN, "%zu pages of standby are somebody's, %zu are stored",
+	   seized, stored);
+	for (size_t run = 0; run < 64; run++)
+		em_ahead_ask(&(struct em_wish){ first + run * LONG_RUN, LONG_RUN, 1, false, false });
+	usleep(200000); /* what can be read has been */
+	is_int(count_state(addr, PAGES, EM_PAGE_LOADING), seized,
+	       "nothing is owned while room for a mark is made");
+	for (size_t i = 0; i < PAGES; i++)
+		if (owned[i])
+			let_go(first + i, owned[i]);
+	is_int(count_good(addr, 0, PAGES, 1), PAGES, "all are right");
+}
+
 /* What a program does to the page while it is a mark. */
 static void marks_meet(const void *arg)
 {
@@ -799,6 +835,7 @@ int main(void)
 	in_child("ahead while waiting, for another", ahead_while_waiting, &(bool){ true });
 	in_child("marks upwards", marks, &up);
 	in_child("marks downwards", marks, &down);
+	in_child("a mark waits", mark_waits, NULL);
 	in_child("marks meet", marks_meet, NULL);
 	in_child("streams of others", streams_of_others, NULL);
 	in_child("few buffers", few_buffers, NULL);
