@@ -566,10 +566,7 @@ static void lose_page(struct run *r)
 /* Page i of a run that the store has is STANDBY now, and not of the run any more. */
 static void leave_in_standby(struct run *r, uint32_t i, int64_t buffer)
 {
-	em_uncount(&em_segment->stored_pages, 1);
-	em_count(&em_segment->standby_pages, 1);
-	em_page_set(r->first + i, em_word_make(EM_PAGE_STANDBY, em_word_slot(r->words[i]),
-					       buffer, false));
+	em_standby_put(r->first + i, r->words[i], buffer);
 	r->spare++;
 	r->count--;
 	if (i == 0) {

@@ -68,7 +68,7 @@ static struct {
 	uint8_t *tags;        /* of each unit the group that it is in, as TAG() */
 	uint64_t units;
 	uint32_t top;         /* no unit from here on has been in */
-	uint32_t random, picks;
+	uint32_t picks;       /* victims that were asked for */
 	em_policy_sorter *sorter;
 	bool bounded;         /* some group has a max */
 	bool measured;        /* or a min */
@@ -175,7 +175,6 @@ int em_policy_init(const struct em_config *cfg, uint64_t units, em_policy_sorter
 {
 	policy.units = units;
 	policy.sorter = sorter;
-	policy.random = 1;
 	policy.tags = em_sys_alloc(units);
 	if (!policy.tags)
 		return -ENOMEM;
@@ -481,23 +480,15 @@ static uint32_t count_resident(uint32_t unit)
 	return n;
 }
 
-static uint32_t draw(void)
-{
-	policy.random ^= policy.random << 13;
-	policy.random ^= policy.random >> 17;
-	policy.random ^= policy.random << 5;
-	return policy.random;
-}
-
 /*
- * Looks at every so many units, at all if they are few: what leaves tells nothing of
- * those that stay, being oldest.
+ * Looks at every so many units, others each time, at all if they are few: what leaves
+ * tells nothing of those that stay, being oldest.
  */
 static void measure(void)
 {
 	uint32_t step = policy.top / LOOKS + 1;
 
-	for (uint32_t unit = draw() % step; unit < policy.top; unit += step) {
+	for (uint32_t unit = policy.picks / PICKS % step; unit < policy.top; unit += step) {
 		struct group *g = group_of(unit);
 		uint32_t pages = g && (g->min.value || is_bounded(g)) ? count_resident(unit) : 0;
 

@@ -244,15 +244,12 @@ static uint32_t stored_run(const struct stage *s, uint32_t i)
 static void settle_run(const struct stage *s, uint32_t i, uint32_t n, bool good)
 {
 	for (uint32_t k = i; k < i + n; k++)
-		em_page_set(s->pages[k], good ? em_word_make(EM_PAGE_STANDBY,
-							     em_word_slot(s->words[k]),
-							     s->buffer + k, false)
-					      : em_word_unowned(s->words[k]));
-	if (!good)
-		return;
-	em_uncount(&em_segment->stored_pages, n);
-	em_count(&em_segment->standby_pages, n);
-	em_count(&em_stats()->pages_prefetched, n);
+		if (good)
+			em_standby_put(s->pages[k], s->words[k], s->buffer + k);
+		else
+			em_page_set(s->pages[k], em_word_unowned(s->words[k]));
+	if (good)
+		em_count(&em_stats()->pages_prefetched, n);
 }
 
 static void read_pages(const struct stage *s)

@@ -359,6 +359,13 @@ int em_standby_fill(int64_t buffer, const void *contents)
 	return 0;
 }
 
+void em_standby_put(uint64_t page, uint64_t owned, int64_t buffer)
+{
+	em_uncount(&em_segment->stored_pages, 1);
+	em_count(&em_segment->standby_pages, 1);
+	em_page_set(page, em_word_make(EM_PAGE_STANDBY, em_word_slot(owned), buffer, false));
+}
+
 void em_standby_reserved_done(int64_t buffer)
 {
 	atomic_fetch_sub(&cluster_of(buffer)->reading, 1);

@@ -107,6 +107,8 @@ void em_standby_drain(void);
 int em_standby_read(int64_t buffer, em_slot slot, uint32_t count);
 /* The same of one page, which has been read already. */
 int em_standby_fill(int64_t buffer, const void *contents);
+/* The page of an owned word, which was stored, is STANDBY in this buffer now. */
+void em_standby_put(uint64_t page, uint64_t owned, int64_t buffer);
 /* All pages of a reservation are STANDBY now, or what they were. */
 void em_standby_reserved_done(int64_t buffer);
 
