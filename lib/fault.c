@@ -200,8 +200,8 @@ static struct em_stream *find_stream(const struct parties *by, uint64_t page,
 	} else {
 		s = oldest_stream(t);
 		begin_stream(s, page);
-		if (em_unlikely(sees == EM_SEES_SEQUENCE) && !s->step) {
-			s->step = 1;
+		if (em_unlikely(sees == EM_SEES_SEQUENCE)) {
+			s->step = s->step ? s->step : 1;
 			s->run_pages = fault.run_pages;
 		}
 	}

@@ -386,7 +386,7 @@ const struct em_option em_options[] = {
 		.flags = EM_OPT_LIVE,
 		.offset = IN_REGION(prefetcher),
 		.def = "inherit",
-		.choices = "inherit|none|readahead",
+		.choices = "inherit|none|readahead|sequential",
 		.help = "what of it is read before it is touched",
 	},
 	{ .key = NULL },

@@ -19,7 +19,8 @@ static struct {
 static enum em_foresight foresight_of(const char *prefetcher)
 {
 	return !strcmp(prefetcher, "none") ? EM_SEES_NOTHING :
-	       !strcmp(prefetcher, "readahead") ? EM_SEES_STREAMS : EM_SEES_ALL;
+	       !strcmp(prefetcher, "readahead") ? EM_SEES_STREAMS :
+	       !strcmp(prefetcher, "sequential") ? EM_SEES_SEQUENCE : EM_SEES_ALL;
 }
 
 void em_rules_set(const struct em_config *cfg)

@@ -540,6 +540,34 @@ static void ahead_while_waiting(const void *arg)
 	check_balance(addr, pages, "ahead while waiting");
 }
 
+/* What a rule says is sequential is read ahead from its first fault on; else it is not. */
+static void ahead_from_the_start(const void *arg)
+{
+	const char *prefetcher = arg;
+	bool known = !strcmp(prefetcher, "sequential");
+	size_t pages = 64 * RUN, at = 20 * RUN + 1;
+	char settings[256];
+
+	snprintf(settings, sizeof(settings), "%s\nregions[0].match.source=mmap\n"
+		 "regions[0].prefetch.algorithm=%s", streams, prefetcher);
+	start_world(spawn_thread, settings);
+	uintptr_t addr = map_pages(pages);
+	fill_pages(addr, 0, pages, 1);
+	evict_all();
+	empty_standby();
+	ok(has_page(addr, at, 1), "%s: a page somewhere is right", prefetcher);
+	if (known)
+		ok(comes_in(addr, at, (AHEAD + 1) * RUN - 1), "and what is above it comes in");
+	else
+		usleep(100000);
+	is_int(count_state(addr, pages, EM_PAGE_RESIDENT), known ? (AHEAD + 1) * RUN - 1 : 1,
+	       "that, and nothing else");
+	is_int(majors(), 1, "by one fault");
+	is_int(count_good(addr, 0, pages, 1), pages, "all are right");
+	usleep(100000); /* the last wishes are over */
+	check_balance(addr, pages, "ahead from the start");
+}
+
 /* ---- marks of streams ------------------------------------------------- */
 
 #define LONG_RUN 16u /* pages of 64K, enough to be worth a mark */
@@ -833,6 +861,8 @@ int main(void)
 	in_child("ahead of a stream downwards", ahead_of_streams, &down);
 	in_child("ahead while waiting", ahead_while_waiting, &(bool){ false });
 	in_child("ahead while waiting, for another", ahead_while_waiting, &(bool){ true });
+	in_child("sequential by a rule", ahead_from_the_start, "sequential");
+	in_child("a stream by a rule", ahead_from_the_start, "readahead");
 	in_child("marks upwards", marks, &up);
 	in_child("marks downwards", marks, &down);
 	in_child("a mark waits", mark_waits, NULL);

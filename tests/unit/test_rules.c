@@ -96,12 +96,15 @@ static void in_regions(const void *arg)
 	(void)arg;
 	start_world(spawn_nothing, "regions[0].match.hint=random\nregions[0].prefetch.algorithm=none\n"
 		    "regions[1].match.name=graph\nregions[2].match.prot=r\n"
-		    "regions[3].match.source=heap\nregions[3].manage=never");
+		    "regions[3].match.source=heap\nregions[3].manage=never\n"
+		    "regions[1].prefetch.algorithm=sequential");
 	is_int(em_region_map(bytes, PAGE, PROT_READ | PROT_WRITE,
 			     (struct em_origin){ EM_SOURCE_MMAP, 0 }, &addr), 0, "a mapping");
 	is_int(rule_at(addr), 0, "no rule holds");
 	is_int(em_region_name(addr, bytes / 2, "graph"), 0, "half of it is named");
 	is_int(rule_at(addr), 2, "and has a rule");
+	is_int(em_region_foresight(addr), EM_SEES_SEQUENCE, "of memory that is gone through");
+	is_int(em_region_foresight(addr + bytes / 2), EM_SEES_ALL, "as the rest need not be");
 	is_int(rule_at(addr + bytes / 2), 0, "the other half has none");
 	em_region_protect(addr + bytes / 2, bytes / 2, PROT_READ);
 	is_int(rule_at(addr + bytes / 2), 3, "until it may only be read");
@@ -110,7 +113,7 @@ static void in_regions(const void *arg)
 	is_int(rule_at(addr + bytes / 2), 1, "for both");
 	is_int(em_region_foresight(addr), EM_SEES_NOTHING, "nothing is read ahead there");
 	em_region_hint(addr, bytes, EM_HINT_NORMAL);
-	is_int(em_region_foresight(addr), EM_SEES_ALL, "nor is there a reason any more");
+	is_int(em_region_foresight(addr), EM_SEES_SEQUENCE, "and gone through in order again");
 	is_int(rule_at(addr), 2, "and the name is still known");
 	is_int(em_region_rule_of((uint32_t)em_granule_of(em_page_of(addr))), 2,
 	       "its first granule is of that rule");

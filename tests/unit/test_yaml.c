@@ -599,14 +599,15 @@ static void test_algorithm_policies(void)
 		strcpy(want.algorithm, name);
 		if (!strcmp(name, "mru")) {
 			em_config_set(&want, "watermarks.low", "0.5%", err, sizeof(err));
-			em_config_set(&want, "watermarks.high", "1%", err, sizeof(err));
-			em_config_set(&want, "eviction.standby", "1%", err, sizeof(err));
+			em_config_set(&want, "watermarks.high", "1.5%", err, sizeof(err));
+			em_config_set(&want, "eviction.granule", "256K", err, sizeof(err));
+			em_config_set(&want, "eviction.standby", "1.5%", err, sizeof(err));
 		}
 		policy_path(path, name);
 		if (!is_int(em_yaml_read(&cfg, path, err, sizeof(err)), 0,
 			    "%s.yaml is good", name))
 			diag("%s", err);
-		is_config(&cfg, &want, "and chooses its algorithm only, mru small margins as well");
+		is_config(&cfg, &want, "and chooses its algorithm only, mru small margins and large granules as well");
 	}
 }
 
