@@ -444,7 +444,7 @@ workload_prepare() {
 		return
 	fi
 	case $1 in
-	cyclic-read) policy_touches seq mru ;;
+	cyclic-read) mb=$((mb * 2)) policy_touches seq mru ;; # a few rounds, as programs do
 	hotscan-read) mb=$((mb / 4)) policy_touches hotscan s3fifo ;;
 	replay-*) replay_touches "${1#replay-}" ;;
 	pagerank-csr)
