@@ -377,27 +377,30 @@ static void print_region_text(const struct em_region *region, const struct tally
 	uint64_t all = (region->end - region->start) / PAGE_BYTES;
 	uint64_t shown = t->pages[EM_PAGE_RESIDENT] + t->pages[EM_PAGE_STANDBY] +
 			 t->pages[EM_PAGE_STORED] + t->pages[EM_PAGE_UNTOUCHED];
-	char size[16], prot[4], name[33];
+	char size[16], prot[4], rule[12] = "-", name[33];
 
-	printf("%012lx-%012lx %8s %s%s %-7s %5u %9lu %9lu %9lu %9lu %7lu  %s\n",
+	if (region->rule)
+		snprintf(rule, sizeof(rule), "%u", region->rule);
+	printf("%012lx-%012lx %8s %s%s %-7s %5u %9lu %9lu %9lu %9lu %7lu %4s  %s\n",
 	       region->start, region->end,
 	       cmd_human_bytes(region->end - region->start, size),
 	       prot_text(region->prot, prot),
 	       region->flags & EM_REGION_PINNED ? "p" : "-",
 	       source_name(region->source), region->id, t->pages[EM_PAGE_RESIDENT],
 	       t->pages[EM_PAGE_STANDBY], t->pages[EM_PAGE_STORED],
-	       t->pages[EM_PAGE_UNTOUCHED], all - shown, name_text(region, name));
+	       t->pages[EM_PAGE_UNTOUCHED], all - shown, rule, name_text(region, name));
 }
 
 static void print_region_json(const struct em_region *region, const struct tally *t)
 {
 	char prot[4], name[33];
 
-	printf("{\"start\": \"0x%lx\", \"end\": \"0x%lx\", \"size_bytes\": %lu, \"prot\": \"%s\", \"pinned\": %s, \"source\": \"%s\", \"id\": %u, \"name\": \"%s\"",
+	printf("{\"start\": \"0x%lx\", \"end\": \"0x%lx\", \"size_bytes\": %lu, \"prot\": \"%s\", \"pinned\": %s, \"source\": \"%s\", \"id\": %u, \"rule\": %u, \"name\": \"%s\"",
 	       region->start, region->end, region->end - region->start,
 	       prot_text(region->prot, prot),
 	       region->flags & EM_REGION_PINNED ? "true" : "false",
-	       source_name(region->source), region->id, name_text(region, name));
+	       source_name(region->source), region->id, region->rule,
+	       name_text(region, name));
 	for (unsigned int s = 0; s <= EM_PAGE_STATES; s++)
 		printf(", \"%s_pages\": %lu", state_name((enum em_page_state)s),
 		       t->pages[s]);
@@ -441,9 +444,9 @@ static void print_head(const struct options_given *given)
 	if (given->json)
 		return;
 	if (!strcmp(given->what, "regions"))
-		printf("%-25s %8s %s %-7s %5s %9s %9s %9s %9s %7s  %s\n", "ADDRESSES",
+		printf("%-25s %8s %s %-7s %5s %9s %9s %9s %9s %7s %4s  %s\n", "ADDRESSES",
 		       "SIZE", "PROT", "SOURCE", "ID", "RESIDENT", "STANDBY", "STORED",
-		       "UNTOUCHED", "OTHER", "NAME");
+		       "UNTOUCHED", "OTHER", "RULE", "NAME");
 	else
 		printf("%-12s %9s %s\n", "ADDRESS", "PAGES", "STATE");
 }

@@ -551,6 +551,7 @@ static void tell_policy(const struct run *r)
 	for (uint64_t g = em_granule_of(r->first);
 	     r->count && g <= em_granule_of(r->first + r->count - 1); g++)
 		em_policy_tell((uint32_t)g, event);
+	em_policy_grown(r->count);
 }
 
 static void lose_page(struct run *r)
@@ -684,6 +685,13 @@ static uint32_t take_credits(const struct em_thread *client, uint32_t want)
 	return got;
 }
 
+/* Whether the page's region has so much more than it may have that it must not grow. */
+static bool is_excess(uint64_t page)
+{
+	return em_policy_is_over() &&
+	       em_policy_has_excess(em_region_rule_of((uint32_t)em_granule_of(page)));
+}
+
 /* False when a fork has closed the gate, and its thread may be waiting for us. */
 static bool enter_gate(const struct parties *by)
 {
@@ -728,6 +736,8 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 	if (EM_WORD_STATE(w) == EM_PAGE_STORED || (stream && is_long(stream)) ||
 	    em_unlikely(em_credits_below_low()))
 		em_quota_wait(EM_WORD_STATE(w) == EM_PAGE_STORED);
+	if (is_excess(page))
+		em_reclaim_help(by->client);
 	r.spare = take_credits(by->client, course.pages);
 	if (!r.spare || !enter_gate(by)) {
 		em_credits_give(r.spare);
@@ -761,7 +771,7 @@ static uint32_t load_ahead(uint64_t page, const struct em_wish *wish, uint32_t p
 			 .write = wish->write, .ahead = true, .mark = -1 };
 	enum em_page_state state = em_page_state_of(page);
 
-	if (state != EM_PAGE_STORED && state != EM_PAGE_STANDBY)
+	if ((state != EM_PAGE_STORED && state != EM_PAGE_STANDBY) || is_excess(page))
 		return 0;
 	r.spare = take_spare_credits(pages);
 	em_reclaim_kick();

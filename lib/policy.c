@@ -36,8 +36,12 @@
 #define SEEN_MIN 16
 /* Refaults are counted in so many parts of all that comes and goes. */
 #define PARTS 256
-/* A group that may have only so much hears of its units in so few. */
+/* Where a group may have only so much, units are looked at after so many pages. */
+#define GROWN_PAGES 128
+/* And it hears of its units in so few. */
 #define EVENTS_BOUNDED 8u
+/* What a group has beyond its max by one in so many, it has to give back first. */
+#define EXCESS 32
 /* 0: the unit is in no group. */
 #define TAG(generation, group) (uint8_t)(32 | (generation) << 4 | (group))
 
@@ -61,7 +65,7 @@ struct generation {
 	uint64_t queued;
 };
 
-/* All but `over` is guarded by policy_lock. */
+/* All but `over` and `excess` is guarded by policy_lock. */
 static struct {
 	struct generation generations[2];
 	unsigned int now;     /* the one that units come into */
@@ -69,10 +73,13 @@ static struct {
 	uint64_t units;
 	uint32_t top;         /* no unit from here on has been in */
 	uint32_t picks;       /* victims that were asked for */
+	uint32_t measures;    /* times that units were looked at */
+	_Atomic uint32_t grown; /* pages that came in since, where a group has a max */
 	em_policy_sorter *sorter;
 	bool bounded;         /* some group has a max */
 	bool measured;        /* or a min */
 	_Atomic bool over;    /* and one of them has more */
+	_Atomic uint32_t excess; /* a bit for each of those now that have far more */
 } policy;
 
 static struct em_lock policy_lock = EM_LOCK_INIT(EM_LOCK_POLICY);
@@ -165,6 +172,7 @@ static void note_bounds(void)
 	const struct generation *gen = &policy.generations[policy.now];
 
 	policy.bounded = policy.measured = false;
+	atomic_store(&policy.excess, 0);
 	for (unsigned int i = 0; i < gen->count; i++) {
 		policy.bounded |= is_bounded(&gen->groups[i]);
 		policy.measured |= policy.bounded || gen->groups[i].min.value;
@@ -221,6 +229,21 @@ static bool is_over(const struct group *g)
 	return is_bounded(g) && pages_of(g) > in_pages(&g->max);
 }
 
+/* How much a group has has changed. */
+static void note_size(const struct group *g)
+{
+	const struct group *first = policy.generations[policy.now].groups;
+	uint32_t bit = g >= first && g < first + GROUPS ? 1u << (g - first) : 0;
+	uint64_t max = in_pages(&g->max);
+
+	if (is_over(g))
+		atomic_store(&policy.over, true);
+	if (!is_bounded(g) || pages_of(g) <= max + max / EXCESS)
+		atomic_fetch_and(&policy.excess, ~bit);
+	else
+		atomic_fetch_or(&policy.excess, bit);
+}
+
 /*
  * How many units fit: the limit divided by the pages that a unit has resident
  * on average. A granule need not be whole, and an empty one costs nothing. Of
@@ -253,6 +276,16 @@ bool em_policy_is_over(void)
 	return em_unlikely(atomic_load_explicit(&policy.over, memory_order_relaxed));
 }
 
+bool em_policy_is_bounded(void)
+{
+	return policy.bounded;
+}
+
+bool em_policy_has_excess(unsigned int rule)
+{
+	return atomic_load_explicit(&policy.excess, memory_order_relaxed) >> rule & 1;
+}
+
 /* ---- events ---------------------------------------------------------- */
 
 /* The group that a unit is in, or NULL. */
@@ -281,8 +314,8 @@ static void insert(uint32_t unit, enum extmem_event what)
 	if (what == EXTMEM_MAJOR)
 		g->refaults += (PARTS - g->refaults) / LEARN;
 	g->cache.ops->insert(&g->cache, unit, what);
-	if (em_unlikely(policy.bounded) && is_over(g))
-		atomic_store(&policy.over, true);
+	if (em_unlikely(policy.bounded))
+		note_size(g);
 }
 
 static void leave(struct group *g, uint32_t unit)
@@ -290,6 +323,8 @@ static void leave(struct group *g, uint32_t unit)
 	policy.tags[unit] = 0;
 	g->queued--;
 	generation_of(g)->queued--;
+	if (em_unlikely(policy.bounded))
+		note_size(g);
 }
 
 /* Whether a unit has a page that is, or will be, in memory. */
@@ -488,7 +523,7 @@ static void measure(void)
 {
 	uint32_t step = policy.top / LOOKS + 1;
 
-	for (uint32_t unit = policy.picks / PICKS % step; unit < policy.top; unit += step) {
+	for (uint32_t unit = policy.measures++ % step; unit < policy.top; unit += step) {
 		struct group *g = group_of(unit);
 		uint32_t pages = g && (g->min.value || is_bounded(g)) ? count_resident(unit) : 0;
 
@@ -504,7 +539,22 @@ static void measure(void)
 			continue; /* together with what is seen next time */
 		g->fill = (uint32_t)em_max((uint64_t)g->seen_pages * LEARN / g->seen, LEARN);
 		g->seen = g->seen_pages = 0;
+		note_size(g);
 	}
+}
+
+/* A unit that is in grows without a word: so much is looked at often where it counts. */
+void em_policy_grown(uint32_t pages)
+{
+	if (em_likely(!policy.bounded) ||
+	    atomic_fetch_add(&policy.grown, pages) + pages < GROWN_PAGES)
+		return;
+	atomic_store(&policy.grown, 0);
+	if (!em_trylock(&policy_lock))
+		return; /* who has it looks, too, now or next time */
+	em_threads_visit(drain, NULL);
+	measure();
+	em_unlock(&policy_lock);
 }
 
 /*

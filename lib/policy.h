@@ -58,6 +58,12 @@ void em_policy_advise(uint32_t unit, enum extmem_advice advice);
 size_t em_policy_victims(uint32_t *units, size_t max);
 /* Whether some group has more than it may have. EM_HANDLER */
 bool em_policy_is_over(void);
+/* Whether some group may have only so much. EM_HANDLER */
+bool em_policy_is_bounded(void);
+/* So many pages came in. Not with the POLICY lock. EM_HANDLER */
+void em_policy_grown(uint32_t pages);
+/* Whether the group of this number has so much more that it must not grow. EM_HANDLER */
+bool em_policy_has_excess(unsigned int rule);
 
 /* Units that fit into memory, as last estimated: what the algorithm is told. */
 uint32_t em_policy_capacity(void);

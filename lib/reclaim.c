@@ -23,6 +23,8 @@
 /* Empty-handed batches in a row before a fault goes past the limit. */
 #define EM_PATIENCE 50
 #define EM_IDLE_NS 100000000u
+/* When nothing can leave, it is not tried again for so long. */
+#define EM_VAIN_NS (EM_IDLE_NS / 50)
 
 /* A granule being evicted. */
 struct quarry {
@@ -47,6 +49,7 @@ static struct {
 	_Atomic bool due, started;
 	void (*also)(void);            /* begins with the thread */
 	_Atomic uint32_t asleep;       /* futex: 1 while the thread sleeps */
+	_Atomic uint64_t vain_until_ns; /* who would help does not try before */
 } reclaim;
 
 static struct em_lock reclaim_lock = EM_LOCK_INIT(EM_LOCK_RECLAIM);
@@ -743,14 +746,15 @@ static void body(void)
 		}
 		if (ret < 0) { /* nothing can leave now; who needs it comes by */
 			static _Atomic uint32_t never;
-			em_sys_wait(&never, 0, EM_IDLE_NS / 50);
+			em_sys_wait(&never, 0, EM_VAIN_NS);
 		}
 	}
 }
 
 void em_reclaim_note_mapped(uint64_t bytes)
 {
-	if (bytes > reclaim.threshold_bytes && !atomic_load(&reclaim.started))
+	if ((bytes > reclaim.threshold_bytes || em_policy_is_bounded()) &&
+	    !atomic_load(&reclaim.started))
 		atomic_store(&reclaim.due, true);
 }
 
@@ -830,6 +834,29 @@ bool em_reclaim_need_credit(const struct em_thread *client)
 	}
 	em_count(&c->wait_ns, em_sys_now_ns() - start);
 	return true;
+}
+
+/*
+ * A fork takes the lock once its gate is closed. Its own faults must not wait for it,
+ * nor must who resolves faults for all threads, one of which may be the fork's.
+ */
+void em_reclaim_help(const struct em_thread *client)
+{
+	uint64_t start = em_sys_now_ns();
+	struct em_counters *c = em_stats();
+
+	if (start < atomic_load(&reclaim.vain_until_ns) || em_gate_is_closed_by(client))
+		return;
+	if (client == em_thread_self())
+		em_lock(&reclaim_lock);
+	else if (!em_trylock(&reclaim_lock))
+		return;
+	if (batch_locked() < 0)
+		atomic_store(&reclaim.vain_until_ns, em_sys_now_ns() + EM_VAIN_NS);
+	em_unlock(&reclaim_lock);
+	em_count(&c->waits, 1);
+	em_count(&c->direct_reclaims, 1);
+	em_count(&c->wait_ns, em_sys_now_ns() - start);
 }
 
 void em_reclaim_tell_resident(uint64_t page)

@@ -444,8 +444,8 @@ workload_prepare() {
 		return
 	fi
 	case $1 in
-	cyclic-read) mb=$((mb * 2)) policy_touches seq mru ;; # a few rounds, as programs do
-	hotscan-read) mb=$((mb / 4)) policy_touches hotscan s3fifo ;;
+	cyclic-read) mb=$((mb * 2)) policy_touches seq mru 3 ;;
+	hotscan-read) mb=$((mb / 4)) policy_touches hotscan s3fifo 6 ;;
 	replay-*) replay_touches "${1#replay-}" ;;
 	pagerank-csr)
 		threads=2 pagerank_prepare
@@ -467,13 +467,14 @@ workload_prepare() {
 	esac
 }
 
-# policy_touches PATTERN POLICY: one that is made for the pattern, in half the memory.
-# What it has to learn first must not be most of the time.
+# policy_touches PATTERN POLICY SECONDS: one that is made for the pattern, in half the
+# memory. What it has to learn first must not be most of the time; a cycle needs no
+# learning, and programs go through their data a few times, not for ever.
 policy_touches() {
 	limit_mb=$((mb / 2))
 	extmem_settings=(--policy "$2")
 	touch_options=(--mb "$mb" --pattern "$1" --op read --threads 1
-		--seconds "$(by_size 6 "$seconds")")
+		--seconds "$(by_size "$3" "$seconds")")
 }
 
 # replay_touches PATTERN: one that is recorded first, for longer, since it is to go faster.

@@ -16,8 +16,8 @@ teardown() {
 	extmem dump regions "$fake_pid"
 	expect_status 0
 	[ "$(wc -l <<<"$output")" = 3 ]
-	[[ $output =~ 200000000000-200000064000\ +400\.0K\ rw--\ heap\ +7\ +10\ +2\ +88\ +0\ +0 ]]
-	[[ $output =~ 200000400000-200000600000\ +2\.0M\ r--p\ mmap\ +9\ +0\ +0\ +0\ +512\ +0\ +'a?b?' ]]
+	[[ $output =~ 200000000000-200000064000\ +400\.0K\ rw--\ heap\ +7\ +10\ +2\ +88\ +0\ +0\ +- ]]
+	[[ $output =~ 200000400000-200000600000\ +2\.0M\ r--p\ mmap\ +9\ +0\ +0\ +0\ +512\ +0\ +3\ +'a?b?' ]]
 }
 
 @test "dump regions --json says the same" {
@@ -28,6 +28,7 @@ teardown() {
 	jq -es 'length == 2 and .[0].start == "0x200000000000" and
 		.[0].resident_pages == 10 and .[0].clean_pages == 4 and
 		.[0].stored_pages == 88 and .[0].source == "heap" and
+		.[0].rule == 0 and .[1].rule == 3 and
 		.[1].untouched_pages == 512 and .[1].pinned == true' <<<"$output"
 }
 

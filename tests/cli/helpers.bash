@@ -195,8 +195,8 @@ sub table {
 		$blocks, 12 << 20, $pages, 2, $shape eq "torn" ? 3 : 2));
 	my $two = $shape eq "bad-regions" ? $BASE : $BASE + (4 << 20);
 	at($f, $regions, pack("QQVVVVa32", $BASE, $BASE + 100 * 4096, 3, 0, 1, 7, ""));
-	at($f, $regions + 88, pack("QQVVVVa32", $two, $two + (1 << 21), 1, 1, 0, 9,
-		"a\"b\x1b"));
+	at($f, $regions + 88, pack("QQVVVVa32QQVV", $two, $two + (1 << 21), 1, 1, 0, 9,
+		"a\"b\x1b", 0, 0, 0, 3));
 	at($f, $blocks, pack("V", 1));
 	at($f, $pages, pack("Q*", (0x22) x 4, (2) x 6, (4) x 2, (5) x 88));
 }

@@ -63,7 +63,7 @@ resident() {
 	done
 	grep -q ready out
 	"$EXTMEM" dump regions "$pid" | awk '
-		$NF == "named" { named = $6 }
+		$NF == "named" && $(NF - 1) == 1 { named = $6 }
 		$2 == "48.0M" && $NF != "named" { other = $6 }
 		END { print named + 0, other + 0 }'
 	kill "$pid"
@@ -134,4 +134,23 @@ resident() {
 	extmem run --limit 16M --swap "$scratch" -- ./name
 	expect_status 0
 	expect_output "1 1 1 1 1"
+}
+
+@test "a region does not outgrow its max, however fast it is filled" {
+	need_paging
+	need_tool jq
+	echo 'regions: [{match: {source: mmap}, max: 24M}]' >policy.yaml
+	for threads in 1 4; do
+		extmem run --limit 128M --swap "$scratch" --policy ./policy.yaml --stats stats -- \
+			"$EM_BUILDDIR/tests/bench/touch" --mb 96 --pattern fill --op write \
+			--threads "$threads" --seconds 1
+		expect_status 0
+		jq -e '.peak_resident_bytes > 16 * 1048576 and
+			.peak_resident_bytes < 32 * 1048576' stats
+		extmem run --limit 128M --swap "$scratch" --policy ./policy.yaml --stats stats -- \
+			"$EM_BUILDDIR/tests/bench/touch" --mb 96 --pattern random --op write \
+			--threads "$threads" --seconds 1
+		expect_status 0
+		jq -e '.peak_resident_bytes < 32 * 1048576' stats
+	done
 }

@@ -3,7 +3,8 @@
 #
 # stress/torture.sh [--long] [--seconds S] [--seeds N] [--seed N] [--pairs]:
 # tests/stress/torture alone, and under extmem in each way that pages can leave
-# and faults be delivered, at a third of its memory. TAP. One seed and some
+# and faults be delivered, and with regions that may have only so much, at a third of
+# its memory. TAP. One seed and some
 # seconds; --long, or EM_TEST_LONG in the environment, takes ten seeds and two
 # minutes each. --pairs runs two processes at a time.
 
@@ -30,7 +31,7 @@ while [ $# -gt 0 ]; do
 	--seeds) seeds=$2; shift 2 ;;
 	--seed) first_seed=$2; shift 2 ;;
 	--pairs) pairs=yes; shift ;;
-	--help) sed -n '4,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+	--help) sed -n '4,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
 	*) echo "torture.sh: unknown option '$1'" >&2; exit 2 ;;
 	esac
 done
@@ -45,6 +46,7 @@ declare -A kinds=(
 	[copy]='--set eviction.way_out=copy'
 	[move]='--set eviction.way_out=move'
 	[thread]='--set faults.delivery=thread'
+	[max]='--set regions[0].match.source=mmap --set regions[0].max=25%'
 )
 
 # What each thread of a process that hangs is doing.
@@ -116,7 +118,7 @@ alone() {
 }
 
 alone
-for kind in copy move thread; do
+for kind in copy move thread max; do
 	# shellcheck disable=SC2086
 	if ! why=$("$extmem" run --swap "$swap" ${kinds[$kind]} -- true 2>&1) ||
 		[ -n "$why" ]; then

@@ -449,6 +449,61 @@ static void full_store(const void *arg)
 	       "and all is right");
 }
 
+#define BOUND 256u /* pages that a region may have */
+
+/*
+ * The most that is resident while all pages are touched in turn, each so many after the
+ * one before.
+ */
+static size_t most_resident(uintptr_t addr, size_t pages, size_t step, bool write)
+{
+	size_t most = 0, good = 0;
+
+	for (size_t i = 0; i < pages; i++) {
+		size_t page = i * step % pages + i * step / pages;
+		good += write ? put_page(addr, page, 1) == FAKE_FINE : has_page(addr, page, 1);
+		if (i % 16 == 0)
+			most = em_max(most, count_state(addr, pages, EM_PAGE_RESIDENT));
+	}
+	is_int(good, pages, "each page %s", write ? "can be written" : "is right");
+	return most;
+}
+
+/*
+ * A region that may have only so much does not outgrow it, with room for all and nobody
+ * that evicts ahead of need; others grow. What its thread has not told yet (8 granules),
+ * what is not looked at yet (128 pages), a cluster and a 32nd may come on top.
+ */
+static void bounded(const void *arg)
+{
+	const char *way = arg;
+	size_t pages = 4 * BOUND, bound = BOUND + BOUND / 32 + 8 * 4 + 128 + EM_CLUSTER_PAGES_MAX / 2;
+	char config[256];
+
+	snprintf(config, sizeof(config), "eviction.granule=16K\nprefetch.readahead=16K\n"
+		 "%s\nregions[0].match.name=small\nregions[0].max=1M", way);
+	start_world(spawn_nothing, config);
+	uintptr_t addr = map_pages(pages), other = map_pages(2 * BOUND);
+	is_int(em_region_name(addr, pages * PAGE, "small"), 0, "one is named");
+	size_t most = most_resident(addr, pages, 1, true);
+	ok(most > BOUND / 2 && most <= bound, "written: %zu pages at the most", most);
+	most = most_resident(addr, pages, 1, false);
+	ok(most > BOUND / 2 && most <= bound, "read: %zu pages at the most", most);
+	/* Granules that are in get fuller, of which nobody is told. */
+	most = most_resident(addr, pages, 4, false);
+	ok(most > BOUND / 2 && most <= bound, "a page of each: %zu at the most", most);
+	is_int(em_region_discard(addr, pages * PAGE), 0, "it is empty");
+	most = most_resident(addr, pages, 4, true);
+	ok(most > BOUND / 2 && most <= bound, "the same, anew: %zu at the most", most);
+	most_resident(other, 2 * BOUND, 1, true);
+	is_int(count_state(other, 2 * BOUND, EM_PAGE_RESIDENT), 2 * BOUND, "the other stays whole");
+	is_int(em_region_discard(other, 2 * BOUND * PAGE), 0, "it goes");
+	is_int(em_region_pin(addr, pages * PAGE), 0, "none of it may leave");
+	is_int(count_good(addr, 0, pages, 1), pages, "it is right, and not waited for");
+	is_int(em_segment->over_limit_events, 0, "the limit was never passed");
+	check_balance(addr, pages, "bounded");
+}
+
 static void no_store(const void *arg)
 {
 	(void)arg;
@@ -544,6 +599,8 @@ int main(void)
 	in_child("failed write in use, move", failed_write_in_use, move);
 	in_child("full store, copy", full_store, small_store);
 	in_child("full store, move", full_store, small_store_move);
+	in_child("a bounded region, copy", bounded, "eviction.way_out=copy");
+	in_child("a bounded region, move", bounded, "eviction.way_out=move");
 	in_child("no store", no_store, NULL);
 	in_child("abort on full", abort_on_full, NULL);
 	in_child("reclaim thread", reclaim_thread, "prefetch.readahead=0");
