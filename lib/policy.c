@@ -65,7 +65,7 @@ struct generation {
 	uint64_t queued;
 };
 
-/* All but `over` and `excess` is guarded by policy_lock. */
+/* All but `over`, `excess` and `grown` is guarded by policy_lock. */
 static struct {
 	struct generation generations[2];
 	unsigned int now;     /* the one that units come into */
