@@ -686,10 +686,12 @@ static uint32_t take_credits(const struct em_thread *client, uint32_t want)
 }
 
 /* Whether the page's region has so much more than it may have that it must not grow. */
-static bool is_excess(uint64_t page)
+static bool is_excess(uint64_t page, unsigned int *rule)
 {
-	return em_policy_is_over() &&
-	       em_policy_has_excess(em_region_rule_of((uint32_t)em_granule_of(page)));
+	if (em_likely(!em_policy_is_over()))
+		return false;
+	*rule = em_region_rule_of((uint32_t)em_granule_of(page));
+	return em_policy_has_excess(*rule);
 }
 
 /* False when a fork has closed the gate, and its thread may be waiting for us. */
@@ -730,14 +732,15 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 	struct run r = { .self = by->self, .wanted = page, .first = page, .write = write,
 			 .mark = -1 };
 	enum em_fault_outcome outcome = EM_FAULT_DONE;
+	unsigned int rule;
 	bool owned;
 
 	/* Also for what is read on its account. */
 	if (EM_WORD_STATE(w) == EM_PAGE_STORED || (stream && is_long(stream)) ||
 	    em_unlikely(em_credits_below_low()))
 		em_quota_wait(EM_WORD_STATE(w) == EM_PAGE_STORED);
-	if (is_excess(page))
-		em_reclaim_help(by->client);
+	if (is_excess(page, &rule))
+		em_reclaim_help(by->client, rule);
 	r.spare = take_credits(by->client, course.pages);
 	if (!r.spare || !enter_gate(by)) {
 		em_credits_give(r.spare);
@@ -770,8 +773,9 @@ static uint32_t load_ahead(uint64_t page, const struct em_wish *wish, uint32_t p
 	struct run r = { .self = em_thread_self(), .wanted = page, .first = page,
 			 .write = wish->write, .ahead = true, .mark = -1 };
 	enum em_page_state state = em_page_state_of(page);
+	unsigned int rule;
 
-	if ((state != EM_PAGE_STORED && state != EM_PAGE_STANDBY) || is_excess(page))
+	if ((state != EM_PAGE_STORED && state != EM_PAGE_STANDBY) || is_excess(page, &rule))
 		return 0;
 	r.spare = take_spare_credits(pages);
 	em_reclaim_kick();

@@ -840,10 +840,11 @@ bool em_reclaim_need_credit(const struct em_thread *client)
  * A fork takes the lock once its gate is closed. Its own faults must not wait for it,
  * nor must who resolves faults for all threads, one of which may be the fork's.
  */
-void em_reclaim_help(const struct em_thread *client)
+void em_reclaim_help(const struct em_thread *client, unsigned int rule)
 {
 	uint64_t start = em_sys_now_ns();
 	struct em_counters *c = em_stats();
+	int ret = 0;
 
 	if (start < atomic_load(&reclaim.vain_until_ns) || em_gate_is_closed_by(client))
 		return;
@@ -851,11 +852,14 @@ void em_reclaim_help(const struct em_thread *client)
 		em_lock(&reclaim_lock);
 	else if (!em_trylock(&reclaim_lock))
 		return;
-	if (batch_locked() < 0)
+	if (em_policy_has_excess(rule)) { /* who was before us may have done it all */
+		ret = batch_locked();
+		em_count(&c->direct_reclaims, 1);
+	}
+	if (ret < 0 && em_policy_has_excess(rule))
 		atomic_store(&reclaim.vain_until_ns, em_sys_now_ns() + EM_VAIN_NS);
 	em_unlock(&reclaim_lock);
 	em_count(&c->waits, 1);
-	em_count(&c->direct_reclaims, 1);
 	em_count(&c->wait_ns, em_sys_now_ns() - start);
 }
 

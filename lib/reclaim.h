@@ -63,11 +63,11 @@ void em_reclaim_kick(void);
  */
 bool em_reclaim_need_credit(const struct em_thread *client);
 /*
- * Evicts one batch on behalf of a region that has more than it may have, for a thread
- * that brings in more of it, as above. Comes back at once when that has just been in
- * vain. EM_HANDLER EM_BLOCKS
+ * Evicts one batch if regions of this rule have far more than they may have, for a
+ * thread that brings in more of them, as above. Comes back at once when that has just
+ * been in vain. EM_HANDLER EM_BLOCKS
  */
-void em_reclaim_help(const struct em_thread *client);
+void em_reclaim_help(const struct em_thread *client, unsigned int rule);
 /* Evicts one batch. 0, or -errno: -ENOENT when nothing can leave. EM_HANDLER */
 int em_reclaim_batch(void);
 

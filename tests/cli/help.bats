@@ -22,7 +22,7 @@ help_options() {
 
 # Options that the OPTIONS section of a manual begins a paragraph with.
 manual_options() {
-	sed -n '/^\.SH "\?OPTIONS/,/^\.SH "\?[^O]/p' "$1" |
+	awk '/^\.S[HS]/ { on = /OPTIONS/ } on' "$1" |
 		grep -A1 '^\.TP' | grep -E '^\.(B|BR|BI|IP) ' |
 		sed 's/\\-/-/g; s/\\fR.*//' |
 		grep -oE -- '(^|[ ",])--?[a-z?V][a-z-]*' | tr -d ' ",' | sort -u
