@@ -142,13 +142,13 @@ resident() {
 	echo 'regions: [{match: {source: mmap}, max: 24M}]' >policy.yaml
 	for threads in 1 4; do
 		extmem run --limit 128M --swap "$scratch" --policy ./policy.yaml --stats stats -- \
-			"$EM_BUILDDIR/tests/bench/touch" --mb 96 --pattern fill --op write \
+			"${EM_BUILDDIR:-$SOURCE/build}/tests/bench/touch" --mb 96 --pattern fill --op write \
 			--threads "$threads" --seconds 1
 		expect_status 0
 		jq -e '.peak_resident_bytes > 16 * 1048576 and
 			.peak_resident_bytes < 32 * 1048576' stats
 		extmem run --limit 128M --swap "$scratch" --policy ./policy.yaml --stats stats -- \
-			"$EM_BUILDDIR/tests/bench/touch" --mb 96 --pattern random --op write \
+			"${EM_BUILDDIR:-$SOURCE/build}/tests/bench/touch" --mb 96 --pattern random --op write \
 			--threads "$threads" --seconds 1
 		expect_status 0
 		jq -e '.peak_resident_bytes < 32 * 1048576' stats
