@@ -65,7 +65,7 @@ struct generation {
 	uint64_t queued;
 };
 
-/* All but `over`, `excess` and `grown` is guarded by policy_lock. */
+/* What is not atomic is guarded by policy_lock. */
 static struct {
 	struct generation generations[2];
 	unsigned int now;     /* the one that units come into */
@@ -76,7 +76,7 @@ static struct {
 	uint32_t measures;    /* times that units were looked at */
 	_Atomic uint32_t grown; /* pages that came in since, where a group has a max */
 	em_policy_sorter *sorter;
-	bool bounded;         /* some group has a max */
+	_Atomic bool bounded; /* some group has a max */
 	bool measured;        /* or a min */
 	_Atomic bool over;    /* and one of them has more */
 	_Atomic uint32_t excess; /* a bit for each of those now that have far more */
@@ -170,13 +170,20 @@ static bool is_bounded(const struct group *g)
 static void note_bounds(void)
 {
 	const struct generation *gen = &policy.generations[policy.now];
+	bool bounded = false, promised = false;
 
-	policy.bounded = policy.measured = false;
-	atomic_store(&policy.excess, 0);
 	for (unsigned int i = 0; i < gen->count; i++) {
-		policy.bounded |= is_bounded(&gen->groups[i]);
-		policy.measured |= policy.bounded || gen->groups[i].min.value;
+		bounded |= is_bounded(&gen->groups[i]);
+		promised |= gen->groups[i].min.value > 0;
 	}
+	policy.measured = bounded || promised;
+	atomic_store(&policy.bounded, bounded);
+	atomic_store(&policy.excess, 0);
+}
+
+bool em_policy_is_bounded(void)
+{
+	return em_unlikely(atomic_load_explicit(&policy.bounded, memory_order_relaxed));
 }
 
 int em_policy_init(const struct em_config *cfg, uint64_t units, em_policy_sorter *sorter)
@@ -276,11 +283,6 @@ bool em_policy_is_over(void)
 	return em_unlikely(atomic_load_explicit(&policy.over, memory_order_relaxed));
 }
 
-bool em_policy_is_bounded(void)
-{
-	return policy.bounded;
-}
-
 bool em_policy_has_excess(unsigned int rule)
 {
 	return atomic_load_explicit(&policy.excess, memory_order_relaxed) >> rule & 1;
@@ -314,7 +316,7 @@ static void insert(uint32_t unit, enum extmem_event what)
 	if (what == EXTMEM_MAJOR)
 		g->refaults += (PARTS - g->refaults) / LEARN;
 	g->cache.ops->insert(&g->cache, unit, what);
-	if (em_unlikely(policy.bounded))
+	if (em_policy_is_bounded())
 		note_size(g);
 }
 
@@ -323,7 +325,7 @@ static void leave(struct group *g, uint32_t unit)
 	policy.tags[unit] = 0;
 	g->queued--;
 	generation_of(g)->queued--;
-	if (em_unlikely(policy.bounded))
+	if (em_policy_is_bounded())
 		note_size(g);
 }
 
@@ -424,7 +426,7 @@ static void drain(struct em_thread *t, void *arg)
 static void push(struct em_thread *t, uint64_t event)
 {
 	uint32_t head = atomic_load_explicit(&t->event_head, memory_order_relaxed);
-	uint32_t room = em_unlikely(policy.bounded) ? EVENTS_BOUNDED : EM_EVENTS;
+	uint32_t room = em_policy_is_bounded() ? EVENTS_BOUNDED : EM_EVENTS;
 
 	if (head - atomic_load_explicit(&t->event_tail, memory_order_acquire) >= room) {
 		em_lock(&policy_lock);
@@ -546,7 +548,7 @@ static void measure(void)
 /* A unit that is in grows without a word: so much is looked at often where it counts. */
 void em_policy_grown(uint32_t pages)
 {
-	if (em_likely(!policy.bounded) ||
+	if (!em_policy_is_bounded() ||
 	    atomic_fetch_add(&policy.grown, pages) + pages < GROWN_PAGES)
 		return;
 	atomic_store(&policy.grown, 0);
