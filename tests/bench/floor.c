@@ -2,6 +2,7 @@
 #include "floor.h"
 #include "kernel.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
 #include <pthread.h>
@@ -333,7 +334,8 @@ void *floor_map(size_t count, size_t limit, const char *folder)
 	open_uffd();
 	file = open(folder, O_TMPFILE | O_RDWR | O_DIRECT, 0600);
 	need(file >= 0, folder);
-	need(posix_fallocate(file, 0, (off_t)(SPREAD * pages * PAGE)) == 0, "fallocate");
+	errno = posix_fallocate(file, 0, (off_t)(SPREAD * pages * PAGE));
+	need(errno == 0, "fallocate");
 	need(io_uring_queue_init(64, &ring, 0) == 0, "io_uring");
 	need(sigaction(SIGBUS, &sa, NULL) == 0, "sigaction");
 	need(pthread_create(&thread, NULL, reclaim, NULL) == 0, "pthread_create");

@@ -290,7 +290,10 @@ sort_prepare() {
 		program_prepare "$1" sort --parallel=1 -S 2G "$scratch/lines"
 }
 
+# Sets python to the interpreter itself: a script that stands in front of it,
+# as version managers have them, forks some forty times before it starts.
 python_prepare() {
+	python=$(python3 -c 'import sys; print(sys.executable)' 2>"$scratch/err") || failed "python3" || return
 	cat >"$scratch/dict.py" <<-'END'
 		import sys
 
@@ -457,10 +460,10 @@ workload_prepare() {
 	sqlite3) need sqlite3 && sqlite_prepare "$(by_size 250000 20000)" &&
 		program_prepare 4 sqlite3 :memory: ".read $scratch/script.sql" ;;
 	python3) need python3 && python_prepare &&
-		program_prepare 4 python3 "$scratch/dict.py" "$(by_size 400000 50000)" ;;
+		program_prepare 4 "$python" "$scratch/dict.py" "$(by_size 400000 50000)" ;;
 	resident-sort) sort_prepare resident ;;
 	resident-python3) need python3 && python_prepare &&
-		program_prepare resident python3 "$scratch/dict.py" "$(by_size 1000000 50000)" ;;
+		program_prepare resident "$python" "$scratch/dict.py" "$(by_size 1000000 50000)" ;;
 	resident-xz) need xz && lines_prepare text --mb "$(by_size 4 1)" --words &&
 		program_prepare resident xz -6 --stdout "$scratch/text" ;;
 	*) special_touches "$1" ;;
