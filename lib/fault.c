@@ -2,6 +2,7 @@
 #include "fault.h"
 #include "ahead.h"
 #include "credits.h"
+#include "dense.h"
 #include "log.h"
 #include "page.h"
 #include "policy.h"
@@ -57,10 +58,9 @@ struct parties {
 	struct em_thread *client; /* NULL: not known to us */
 };
 
-/* Where the next fault is expected, and how many pages to map for it now. */
+/* How many pages to map with the one that was touched, if they can be had with it. */
 struct course {
-	uint32_t pages;
-	int step;                /* +1 upwards, -1 downwards */
+	uint32_t below, above;
 };
 
 /* One run of pages on its way in, in order of addresses. */
@@ -212,14 +212,44 @@ static struct em_stream *find_stream(const struct parties *by, uint64_t page,
 	return s;
 }
 
+/* So many pages, this one included, in the direction of the step. */
+static struct course straight(uint32_t pages, int step)
+{
+	return step < 0 ? (struct course){ .below = pages - 1 }
+			: (struct course){ .above = pages - 1 };
+}
+
 /* A full window ends where runs do that are asked for, so that they fit together. */
 static struct course stream_course(const struct em_stream *s, uint64_t page)
 {
 	uint32_t into = (uint32_t)(page % fault.run_pages);
 
 	if (!is_long(s))
-		return (struct course){ s->run_pages, s->step < 0 ? -1 : 1 };
-	return (struct course){ s->step < 0 ? into + 1 : fault.run_pages - into, s->step };
+		return straight(s->run_pages, s->step);
+	return straight(s->step < 0 ? into + 1 : fault.run_pages - into, s->step);
+}
+
+/*
+ * On no stream, in a granule that is come to much more often than others: all of
+ * it, as the rest will be touched as well.
+ */
+static struct course dense_course(uint64_t page)
+{
+	uint32_t pages = (uint32_t)em_min(1u << em_granule_shift(), fault.run_pages);
+	uint32_t into = (uint32_t)(page % pages);
+
+	if (pages == 1 || !em_dense_seen((uint32_t)em_granule_of(page)))
+		return straight(1, 1);
+	return (struct course){ into, pages - 1 - into };
+}
+
+static struct course stored_course(const struct em_stream *s, uint64_t page, uint64_t w,
+				   enum em_foresight sees)
+{
+	if (s->run_pages > 1 || EM_WORD_STATE(w) != EM_PAGE_STORED || sees != EM_SEES_ALL ||
+	    !atomic_load_explicit(&fault.streams, memory_order_relaxed))
+		return stream_course(s, page);
+	return dense_course(page);
 }
 
 /*
@@ -272,42 +302,42 @@ static struct course first_touch_course(uint64_t page)
 	uint32_t below = count_touched(page, -1);
 	uint32_t above = below ? 0 : count_touched(page, 1);
 
-	return (struct course){ (uint32_t)em_min(em_max(below, above) + 1, fault.run_pages),
-				above ? -1 : 1 };
+	return straight((uint32_t)em_min(em_max(below, above) + 1, fault.run_pages),
+			above ? -1 : 1);
 }
 
 /* ---- owning ---------------------------------------------------------- */
 
-/* Whether a page can follow in the run after n others, from the wanted one on. */
+/* Whether a page can be in the run n pages after its first one. */
 static bool continues(const struct run *r, uint64_t w, int64_t n)
 {
-	uint64_t wanted = r->words[0];
+	uint64_t first = r->words[0];
 
 	if (EM_WORD_STATE(w) != r->from)
 		return false;
 	switch (r->from) {
 	case EM_PAGE_STORED:
-		return em_word_slot(w) == em_word_slot(wanted) + (uint64_t)n &&
-		       em_slot_file(em_word_slot(w)) == em_slot_file(em_word_slot(wanted));
+		return em_word_slot(w) == em_word_slot(first) + (uint64_t)n &&
+		       em_slot_file(em_word_slot(w)) == em_slot_file(em_word_slot(first));
 	case EM_PAGE_STANDBY:
-		return em_word_buffer(w) == em_word_buffer(wanted) + n;
+		return em_word_buffer(w) == em_word_buffer(first) + n;
 	default:
 		return w == 0;
 	}
 }
 
-/* How many pages a run from this page may have: its region ends it. */
-static uint32_t room(uint64_t page, struct course c)
+/* As much of a course as lies in the page's region. */
+static struct course within_region(uint64_t page, struct course c)
 {
 	struct em_region region;
 	uintptr_t addr = em_page_addr(page);
-	uint64_t pages;
 
-	if (c.pages == 1 || !em_region_find(addr, &region))
-		return 1;
-	pages = c.step > 0 ? em_page_of(region.end - 1) - page
-			   : page - em_page_of(region.start);
-	return (uint32_t)em_min(pages + 1, c.pages);
+	if (!(c.below | c.above) || !em_region_find(addr, &region))
+		return (struct course){ 0, 0 };
+	return (struct course){
+		.below = (uint32_t)em_min(page - em_page_of(region.start), c.below),
+		.above = (uint32_t)em_min(em_page_of(region.end - 1) - page, c.above),
+	};
 }
 
 /* Gives page i of the run back as it was. */
@@ -357,6 +387,20 @@ static void turn_round(struct run *r)
 	r->first = r->wanted - (r->count - 1);
 }
 
+/* Owns so many more pages beside the run, in one direction, as far as they continue it. */
+static void own_beside(struct run *r, uint32_t most, int step)
+{
+	for (most += r->count; r->count < most && r->spare;) {
+		int64_t n = (int64_t)r->count * step;
+		uint64_t page = r->first + (uint64_t)n, w;
+
+		em_block_touch(page);
+		w = em_page_load(page);
+		if (!continues(r, w, n) || !own_page(r, page, w))
+			break;
+	}
+}
+
 static void pass_granules(uint64_t first, uint32_t count)
 {
 	for (uint64_t g = em_granule_of(first); g <= em_granule_of(first + count - 1); g++)
@@ -370,22 +414,15 @@ static void pass_granules(uint64_t first, uint32_t count)
 static bool own_run(struct run *r, uint64_t w, struct course course)
 {
 	uint32_t seq = em_region_seq();
-	uint32_t most = (uint32_t)em_min(room(r->wanted, course), r->spare);
 
+	course = within_region(r->wanted, course);
 	r->from = EM_WORD_STATE(w);
 	em_block_touch(r->wanted);
 	if (!own_page(r, r->wanted, w))
 		return false;
-	while (r->count < most) {
-		int64_t n = (int64_t)r->count * course.step;
-		uint64_t page = r->wanted + (uint64_t)n;
-		em_block_touch(page);
-		w = em_page_load(page);
-		if (!continues(r, w, n) || !own_page(r, page, w))
-			break;
-	}
-	if (course.step < 0)
-		turn_round(r);
+	own_beside(r, course.below, -1);
+	turn_round(r);
+	own_beside(r, course.above, 1);
 	if (r->count > 1 && (seq & 1 || em_region_seq() != seq))
 		keep_wanted(r);
 	pass_granules(r->first, r->count);
@@ -728,7 +765,8 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 	enum em_foresight sees = em_region_foresight(em_page_addr(page));
 	struct em_stream *stream = EM_WORD_STATE(w) == EM_PAGE_UNTOUCHED ? NULL :
 				   find_stream(by, page, sees);
-	struct course course = stream ? stream_course(stream, page) : first_touch_course(page);
+	struct course course = stream ? stored_course(stream, page, w, sees)
+				      : first_touch_course(page);
 	struct run r = { .self = by->self, .wanted = page, .first = page, .write = write,
 			 .mark = -1 };
 	enum em_fault_outcome outcome = EM_FAULT_DONE;
@@ -741,7 +779,7 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 		em_quota_wait(EM_WORD_STATE(w) == EM_PAGE_STORED);
 	if (is_excess(page, &rule))
 		em_reclaim_help(by->client, rule);
-	r.spare = take_credits(by->client, course.pages);
+	r.spare = take_credits(by->client, 1 + course.below + course.above);
 	if (!r.spare || !enter_gate(by)) {
 		em_credits_give(r.spare);
 		return EM_FAULT_LATER;
@@ -784,7 +822,7 @@ static uint32_t load_ahead(uint64_t page, const struct em_wish *wish, uint32_t p
 	if (r.spare && em_gate_try_enter(r.self, NULL)) {
 		uint64_t w = em_page_load(page);
 		if (EM_WORD_STATE(w) == state &&
-		    own_run(&r, w, (struct course){ pages, (int)wish->step })) {
+		    own_run(&r, w, straight(pages, (int)wish->step))) {
 			load_owned(&r);
 			tell_policy(&r);
 			count_run(&r);

@@ -41,6 +41,7 @@ extmem_core_sources = \
 	lib/core.c lib/core.h \
 	lib/credits.c lib/credits.h \
 	lib/delivery.c lib/delivery.h \
+	lib/dense.c lib/dense.h \
 	lib/fault.c lib/fault.h \
 	lib/fork.c lib/fork.h \
 	lib/kernel.h \
@@ -135,6 +136,7 @@ extmem_handler_objects = \
 	lib/.libs/libextmem_la-ahead.o \
 	lib/.libs/libextmem_la-credits.o \
 	lib/.libs/libextmem_la-delivery.o \
+	lib/.libs/libextmem_la-dense.o \
 	lib/.libs/libextmem_la-fault.o \
 	lib/.libs/libextmem_la-lock.o \
 	lib/.libs/libextmem_la-log.o \

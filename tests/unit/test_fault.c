@@ -312,6 +312,84 @@ static void random_reads(const void *arg)
 	   "and nothing is read ahead for them");
 }
 
+enum { GRANULES = 256, GRANULE = 16 };
+
+/* All of it stored, more than fits; the window of dense.c is 32 faults then. */
+static void store_all(uintptr_t addr, size_t pages)
+{
+	for (size_t page = 0; page < pages; page += 512) {
+		fill_pages(addr, page, em_min(page + 512, pages), 1);
+		evict_all();
+		empty_standby();
+	}
+	is_int(count_state(addr, pages, EM_PAGE_STORED), pages, "all is stored");
+}
+
+/* Pages of one granule that are wanted one by one, with others between them. */
+static void dense_granules(const void *arg)
+{
+	enum { HOT = 40 * GRANULE, PAGES = GRANULES * GRANULE };
+	bool reads_ahead = *(const bool *)arg, right = true;
+	static const size_t touched[] = { 3, 9, 6, 12 };
+	size_t other = 100;
+
+	start_world(spawn_nothing, reads_ahead
+		? "prefetch.readahead=64K\neviction.granule=64K"
+		: "prefetch.readahead=64K\neviction.granule=64K\nprefetch.algorithm=none");
+	uintptr_t addr = map_pages(PAGES + GRANULE), after = addr + (PAGES + GRANULE / 2) * PAGE;
+	store_all(addr, PAGES + GRANULE);
+	em_region_protect(after, GRANULE / 2 * PAGE, PROT_READ); /* two mappings in a granule */
+
+	uint64_t reads = fake.reads;
+	for (size_t i = 0; i < EM_ARRAY_LEN(touched); i++) {
+		right &= has_page(addr, HOT + touched[i], 1);
+		if (i == 1)
+			is_int(count_state(addr + HOT * PAGE, GRANULE, EM_PAGE_RESIDENT), 2,
+			       "two faults in a granule bring in two pages");
+		for (int k = 0; k < 5; k++)
+			right &= has_page(addr, other++ * GRANULE + touched[i], 1);
+	}
+	ok(right, "all that was touched is right");
+	is_int(fake.reads - reads, 24, "with a read each");
+	is_int(count_state(addr + HOT * PAGE, GRANULE, EM_PAGE_RESIDENT), reads_ahead ? 13 : 4,
+	       "the third and fourth bring in what lies about them, or do not by policy");
+	is_int(report_now().pages_readahead, reads_ahead ? 9 : 0, "which is counted");
+	is_int(count_state(addr, PAGES, EM_PAGE_RESIDENT), 20 + (reads_ahead ? 13 : 4),
+	       "and nothing of other granules");
+
+	for (size_t page = 0; page < 6; page += 2)
+		right &= has_page(addr, PAGES + page, 1);
+	ok(right, "the granule of two mappings is right");
+	is_int(count_state(after, GRANULE / 2, EM_PAGE_STORED), GRANULE / 2,
+	       "the other mapping is left alone");
+	is_int(count_good(addr, HOT, HOT + GRANULE, 1), GRANULE, "nothing was lost");
+	check_balance(addr, PAGES + GRANULE, "dense granules");
+}
+
+/* What is spread evenly has granules with three faults, but far from each other. */
+static void even_granules(const void *arg)
+{
+	uint64_t seed = 11;
+	size_t order[GRANULES];
+	bool right = true;
+
+	(void)arg;
+	start_world(spawn_nothing, "prefetch.readahead=64K\neviction.granule=64K");
+	uintptr_t addr = map_pages(GRANULES * GRANULE);
+	store_all(addr, GRANULES * GRANULE);
+	for (size_t i = 0; i < GRANULES; i++) {
+		size_t k = roll(&seed, i + 1);
+		order[i] = order[k];
+		order[k] = i;
+	}
+	for (size_t round = 0; round < 5; round++)
+		for (size_t i = 0; i < GRANULES; i++)
+			right &= has_page(addr, order[i] * GRANULE + round * 3, 1);
+	ok(right, "pages of all granules in turn are right");
+	is_int(report_now().pages_readahead, 0, "and nothing is read ahead for them");
+	check_balance(addr, GRANULES * GRANULE, "even granules");
+}
+
 static void bring_in(const void *arg)
 {
 	(void)arg;
@@ -854,6 +932,9 @@ int main(void)
 	in_child("first touch beside others", first_touch_beside_others, NULL);
 	in_child("over a border", over_a_border, NULL);
 	in_child("random reads", random_reads, NULL);
+	in_child("dense granules", dense_granules, &(bool){ true });
+	in_child("dense granules, no prefetching", dense_granules, &(bool){ false });
+	in_child("even granules", even_granules, NULL);
 	in_child("bring in", bring_in, NULL);
 	in_child("bring in during a change", bring_in_during_change, NULL);
 	in_child("kernel errors", kernel_errors, NULL);
