@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "dense.h"
-#include "core.h"
+#include "page.h"
 #include "stats.h"
-#include "window.h"
 #include <stdatomic.h>
 
-/* Granules are told apart by a table of what was seen of them, by their number. */
+/* What was seen of granules, by their number; one takes the place of another. */
 #define EM_DENSE_ENTRIES 16384u
-#define EM_DENSE_FAULTS 3u
+#define EM_DENSE_PARTS 3
 /* Of the faults in which an evenly spread granule would have one. */
 #define EM_DENSE_SHARE 8u
 
-/* An entry: granule, when its first fault was, and how many it had since. */
-#define EM_DENSE_WHEN_SHIFT 8
+/*
+ * An entry: the rest of the granule's number, when its first fault was, and in which
+ * of its sixteenths there were faults since. A page that comes back again and again
+ * says nothing of those beside it.
+ */
+#define EM_DENSE_SIXTEENTHS 0xffffu
+#define EM_DENSE_WHEN_SHIFT 16
 #define EM_DENSE_WHEN_MASK 0xffffffu
-#define EM_DENSE_GRANULE_SHIFT 32
+#define EM_DENSE_TAG_SHIFT 40
 
 /*
  * Written by all threads without a lock: what one loses of another's makes a
@@ -33,23 +37,32 @@ static uint32_t window(void)
 	return (uint32_t)em_min(granules / EM_DENSE_SHARE, EM_DENSE_ENTRIES / 2);
 }
 
-bool em_dense_seen(uint32_t granule)
+static uint32_t sixteenth(uint64_t page)
 {
+	unsigned int shift = em_granule_shift();
+	uint64_t into = page & ((1u << shift) - 1);
+
+	return 1u << (shift > 4 ? into >> (shift - 4) : into);
+}
+
+bool em_dense_seen(uint64_t page)
+{
+	uint64_t granule = em_granule_of(page), tag = granule / EM_DENSE_ENTRIES;
 	_Atomic uint64_t *entry = &dense.entries[granule % EM_DENSE_ENTRIES];
 	uint64_t e = atomic_load_explicit(entry, memory_order_relaxed);
-	uint32_t now = atomic_fetch_add_explicit(&dense.clock, 1, memory_order_relaxed);
+	uint32_t now = EM_DENSE_WHEN_MASK &
+		       atomic_fetch_add_explicit(&dense.clock, 1, memory_order_relaxed);
 	uint32_t since = (uint32_t)(e >> EM_DENSE_WHEN_SHIFT) & EM_DENSE_WHEN_MASK;
-	uint32_t faults = e & 0xff;
+	uint32_t parts = e & EM_DENSE_SIXTEENTHS;
 
-	now &= EM_DENSE_WHEN_MASK;
-	if (e >> EM_DENSE_GRANULE_SHIFT != granule ||
+	if (e >> EM_DENSE_TAG_SHIFT != tag ||
 	    ((now - since) & EM_DENSE_WHEN_MASK) > window()) {
 		since = now;
-		faults = 0;
+		parts = 0;
 	}
-	faults += faults < EM_DENSE_FAULTS;
-	atomic_store_explicit(entry, (uint64_t)granule << EM_DENSE_GRANULE_SHIFT |
-			      (uint64_t)since << EM_DENSE_WHEN_SHIFT | faults,
+	parts |= sixteenth(page);
+	atomic_store_explicit(entry, tag << EM_DENSE_TAG_SHIFT |
+			      (uint64_t)since << EM_DENSE_WHEN_SHIFT | parts,
 			      memory_order_relaxed);
-	return faults >= EM_DENSE_FAULTS;
+	return __builtin_popcount(parts) >= EM_DENSE_PARTS;
 }

@@ -6,8 +6,8 @@
  * part of the data that a program comes back to, its tables, the upper part of a
  * tree. Where memory has lost them, each costs a read. If faults were spread evenly
  * over all that is stored, a granule would have one in as many as there are granules.
- * One that has its third within an eighth of that is dense, and comes in whole; of
- * evenly spread ones not one in a hundred does.
+ * One that has faults in a third place within an eighth of that is dense, and comes in
+ * whole; of evenly spread ones not one in a hundred is.
  */
 #ifndef EM_DENSE_H
 #define EM_DENSE_H
@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A fault on a stored page of the granule: whether it is dense. EM_HANDLER */
-bool em_dense_seen(uint32_t granule);
+/* A fault on a stored page: whether its granule is dense. EM_HANDLER */
+bool em_dense_seen(uint64_t page);
 
 #endif

@@ -238,7 +238,7 @@ static struct course dense_course(uint64_t page)
 	uint32_t pages = (uint32_t)em_min(1u << em_granule_shift(), fault.run_pages);
 	uint32_t into = (uint32_t)(page % pages);
 
-	if (pages == 1 || !em_dense_seen((uint32_t)em_granule_of(page)))
+	if (pages == 1 || !em_dense_seen(page))
 		return straight(1, 1);
 	return (struct course){ into, pages - 1 - into };
 }

@@ -366,6 +366,25 @@ static void dense_granules(const void *arg)
 	check_balance(addr, PAGES + GRANULE, "dense granules");
 }
 
+/* One page that is wanted again and again says nothing of those beside it. */
+static void lonely_pages(const void *arg)
+{
+	bool right = true;
+
+	(void)arg;
+	start_world(spawn_nothing, "prefetch.readahead=64K\neviction.granule=64K");
+	uintptr_t addr = map_pages(GRANULES * GRANULE);
+	store_all(addr, GRANULES * GRANULE);
+	for (int i = 0; i < 8; i++) {
+		right &= has_page(addr, 40 * GRANULE + 5 + i % 2 * 4, 1);
+		evict_all();
+		empty_standby();
+	}
+	ok(right, "two pages that come and go are right");
+	is_int(report_now().pages_readahead, 0, "and come alone");
+	check_balance(addr, GRANULES * GRANULE, "lonely pages");
+}
+
 /* What is spread evenly has granules with three faults, but far from each other. */
 static void even_granules(const void *arg)
 {
@@ -934,6 +953,7 @@ int main(void)
 	in_child("random reads", random_reads, NULL);
 	in_child("dense granules", dense_granules, &(bool){ true });
 	in_child("dense granules, no prefetching", dense_granules, &(bool){ false });
+	in_child("lonely pages", lonely_pages, NULL);
 	in_child("even granules", even_granules, NULL);
 	in_child("bring in", bring_in, NULL);
 	in_child("bring in during a change", bring_in_during_change, NULL);
