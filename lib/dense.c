@@ -6,9 +6,9 @@
 
 /* What was seen of granules, by their number; one takes the place of another. */
 #define EM_DENSE_ENTRIES 16384u
-#define EM_DENSE_PARTS 3
+#define EM_DENSE_PARTS 4
 /* Of the faults in which an evenly spread granule would have one. */
-#define EM_DENSE_SHARE 8u
+#define EM_DENSE_SHARE 4u
 
 /*
  * An entry: the rest of the granule's number, when its first fault was, and in which

@@ -6,7 +6,7 @@
  * part of the data that a program comes back to, its tables, the upper part of a
  * tree. Where memory has lost them, each costs a read. If faults were spread evenly
  * over all that is stored, a granule would have one in as many as there are granules.
- * One that has faults in a third place within an eighth of that is dense, and comes in
+ * One that has faults in a fourth place within a quarter of that is dense, and comes in
  * whole; of evenly spread ones not one in a hundred is.
  */
 #ifndef EM_DENSE_H
