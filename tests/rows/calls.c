@@ -531,7 +531,7 @@ static void fwrite_from(void)
 	verify_file(fd, BYTES, 28);
 }
 
-/* Every small structure lies alone on a page that has left. */
+/* Every small structure lies alone on a page that has left, and comes back alone. */
 static void *slot(size_t bytes)
 {
 	static char *pages;
@@ -540,6 +540,7 @@ static void *slot(size_t bytes)
 
 	if (!pages) {
 		pages = row_map(BYTES);
+		ROW_CHECK(madvise(pages, BYTES, MADV_RANDOM) == 0);
 		memset(pages, 1, BYTES);
 		row_push_out(pages, BYTES);
 	}
