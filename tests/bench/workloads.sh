@@ -293,7 +293,8 @@ sort_prepare() {
 # Sets python to the interpreter itself: a script that stands in front of it,
 # as version managers have them, forks some forty times before it starts.
 python_prepare() {
-	python=$(python3 -c 'import sys; print(sys.executable)' 2>"$scratch/err") || failed "python3" || return
+	python=$(python3 -c 'import sys; print(sys.executable)' 2>"$scratch/err") ||
+		failed "python3" || return
 	cat >"$scratch/dict.py" <<-'END'
 		import sys
 

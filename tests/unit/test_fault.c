@@ -385,7 +385,7 @@ static void lonely_pages(const void *arg)
 	check_balance(addr, GRANULES * GRANULE, "lonely pages");
 }
 
-/* What is spread evenly has granules with three faults, but far from each other. */
+/* What is spread evenly has granules with five faults, but far from each other. */
 static void even_granules(const void *arg)
 {
 	uint64_t seed = 11;
