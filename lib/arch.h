@@ -108,6 +108,12 @@ static inline void em_arch_make_head(char *tp)
 }
 
 /* What the processor said of a page fault. */
+/* The instruction that was interrupted. */
+static inline uintptr_t em_arch_instruction(const ucontext_t *uc)
+{
+	return (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
+}
+
 static inline bool em_arch_fault_is_write(const ucontext_t *uc)
 {
 	return uc->uc_mcontext.gregs[REG_ERR] & 2;

@@ -97,6 +97,7 @@ struct em_config {
 	enum em_way_out way_out;           /* eviction.way_out */
 	uint64_t granule_bytes;            /* eviction.granule */
 	struct em_size standby;            /* eviction.standby */
+	int spare;                         /* eviction.spare */
 	char prefetcher[EM_CONFIG_PATH_MAX]; /* prefetch.algorithm, or prefetch.plugin */
 	struct em_params prefetch_params;  /* prefetch.params */
 	uint64_t readahead_bytes;          /* prefetch.readahead */

@@ -5,6 +5,7 @@
 #include "credits.h"
 #include "delivery.h"
 #include "fault.h"
+#include "habit.h"
 #include "knobs.h"
 #include "limit.h"
 #include "log.h"
@@ -169,6 +170,7 @@ static int start_parts(const struct em_core_hooks *hooks)
 
 	em_rules_set(&core.cfg);
 	em_quota_set(&core.cfg);
+	em_habit_set((unsigned int)core.cfg.spare);
 	em_sys_place_stub(EM_STUB_BASE); /* without it there is no net, no more */
 	em_worker_init(); /* should it fail, so will starting a thread */
 	if ((ret = em_threads_init()) < 0 ||
@@ -284,6 +286,7 @@ static int change(const char *lines, char *err, size_t err_bytes)
 	em_limit_change(&core.cfg, &next, limit);
 	core.cfg = next;
 	em_quota_set(&core.cfg);
+	em_habit_set((unsigned int)core.cfg.spare);
 	show_policy();
 	em_reclaim_unlock();
 	return 0;

@@ -58,7 +58,8 @@ enum extmem_event {
 	EXTMEM_SOFT,  /* taken back from standby: it was in use after all */
 	/*
 	 * It is the victim of a moment ago, which could not leave now (in use
-	 * by the kernel). It belongs where it was; no hit, no miss.
+	 * by the kernel), or left in part (eviction.spare). It belongs where it
+	 * was; no hit, no miss.
 	 */
 	EXTMEM_KEPT,
 };

@@ -3,6 +3,7 @@
 #include "ahead.h"
 #include "credits.h"
 #include "dense.h"
+#include "habit.h"
 #include "log.h"
 #include "page.h"
 #include "policy.h"
@@ -56,6 +57,7 @@ static struct {
 struct parties {
 	struct em_thread *self;
 	struct em_thread *client; /* NULL: not known to us */
+	uintptr_t instruction;    /* that faulted; 0: not known */
 };
 
 /* How many pages to map with the one that was touched, if they can be had with it. */
@@ -758,6 +760,14 @@ static void keep_ahead(uint64_t page, bool write, const struct parties *by)
 	advance(s, page, 1);
 }
 
+/* What is on no stream has come back for its own sake. */
+static void heed_habits(struct run *r, const struct parties *by)
+{
+	em_habit_back(r->wanted);
+	if (!r->write && r->count == 1)
+		r->write = em_habit_will_write(r->wanted, by->instruction);
+}
+
 /* Brings in an absent page, seen as w, and what follows it on its course. */
 static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 				  const struct parties *by)
@@ -786,6 +796,8 @@ static enum em_fault_outcome load(uint64_t page, uint64_t w, bool write,
 	}
 	owned = own_run(&r, w, course);
 	if (owned) {
+		if (stream && stream->run_pages == 1)
+			heed_habits(&r, by);
 		if (stream && is_long(stream))
 			ask_ahead(stream, page, write);
 		outcome = load_owned(&r);
@@ -871,6 +883,8 @@ static enum em_fault_outcome make_dirty(uint64_t page, uint64_t w,
 		return EM_FAULT_LATER;
 	if (em_page_own(page, w, EM_PAGE_LOADING)) {
 		r.words[r.count++] = em_page_load(page) & ~EM_WORD_WAITER;
+		if (w & EM_WORD_CLEAN)
+			em_habit_wrote(page);
 		while (stream->step > 0 && r.count < stream->run_pages) {
 			w = em_page_load(page + r.count);
 			if (EM_WORD_STATE(w) != EM_PAGE_RESIDENT || !(w & EM_WORD_CLEAN) ||
@@ -975,18 +989,19 @@ static enum em_fault_outcome resolve(uintptr_t addr, bool write, bool protection
 	return outcome;
 }
 
-enum em_fault_outcome em_fault_handle(uintptr_t addr, bool write, bool protection)
+enum em_fault_outcome em_fault_handle(uintptr_t addr, uintptr_t instruction, bool write,
+				      bool protection)
 {
 	struct em_thread *self = em_thread_self();
 
-	return resolve(addr, write, protection, &(struct parties){ self, self });
+	return resolve(addr, write, protection, &(struct parties){ self, self, instruction });
 }
 
 enum em_fault_outcome em_fault_serve(uintptr_t addr, bool write, bool protection,
 				     struct em_thread *client)
 {
 	return resolve(addr, write, protection,
-		       &(struct parties){ em_thread_self(), client });
+		       &(struct parties){ em_thread_self(), client, 0 });
 }
 
 bool em_fault_would_wait(uintptr_t addr)
@@ -1023,7 +1038,7 @@ static int bring_in_page(uint64_t page, bool write)
 		sigset_t old;
 		em_sys_block_signals(&old);
 		enum em_fault_outcome o =
-			em_fault_handle(em_page_addr(page), write, protection);
+			em_fault_handle(em_page_addr(page), 0, write, protection);
 		em_sys_restore_signals(&old);
 		if (o != EM_FAULT_DONE)
 			return -EFAULT;

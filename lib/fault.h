@@ -43,11 +43,12 @@ void em_fault_set_streams(bool on);
 void em_fault_forked(void);
 
 /*
- * Resolves a fault at addr. write: the access was a store; protection: the
- * page was mapped (a store to a clean page). Signals must be blocked.
- * EM_HANDLER EM_BLOCKS
+ * Resolves a fault at addr. instruction: which it was, 0 where that is not known;
+ * write: the access was a store; protection: the page was mapped (a store to a clean
+ * page). Signals must be blocked. EM_HANDLER EM_BLOCKS
  */
-enum em_fault_outcome em_fault_handle(uintptr_t addr, bool write, bool protection);
+enum em_fault_outcome em_fault_handle(uintptr_t addr, uintptr_t instruction, bool write,
+				      bool protection);
 
 /*
  * The same in a thread of the library's own, for the thread whose record is

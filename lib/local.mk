@@ -44,6 +44,7 @@ extmem_core_sources = \
 	lib/dense.c lib/dense.h \
 	lib/fault.c lib/fault.h \
 	lib/fork.c lib/fork.h \
+	lib/habit.c lib/habit.h \
 	lib/kernel.h \
 	lib/knobs.c lib/knobs.h \
 	lib/limit.c lib/limit.h \
@@ -138,6 +139,7 @@ extmem_handler_objects = \
 	lib/.libs/libextmem_la-delivery.o \
 	lib/.libs/libextmem_la-dense.o \
 	lib/.libs/libextmem_la-fault.o \
+	lib/.libs/libextmem_la-habit.o \
 	lib/.libs/libextmem_la-lock.o \
 	lib/.libs/libextmem_la-log.o \
 	lib/.libs/libextmem_la-page.o \

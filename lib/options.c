@@ -135,6 +135,16 @@ const struct em_option em_options[] = {
 		.help = "part of the limit for pages that left but can come back",
 	},
 	{
+		.key = "eviction.spare",
+		.type = EM_OPT_INT,
+		.flags = EM_OPT_LIVE,
+		.offset = IN_CONFIG(spare),
+		.def = "7",
+		.low = 0,
+		.high = 7,
+		.help = "how often a page stays that came back soon after it left",
+	},
+	{
 		.key = "prefetch.algorithm",
 		.type = EM_OPT_ALGORITHM,
 		.flags = EM_OPT_LIVE,

@@ -3,6 +3,7 @@
 #include "arch.h"
 #include "credits.h"
 #include "fault.h"
+#include "habit.h"
 #include "lock.h"
 #include "log.h"
 #include "page.h"
@@ -20,6 +21,8 @@
 #define EM_BATCH_MAX EM_CLUSTER_PAGES_MAX
 /* About so many granules that cannot leave are passed over for a batch. */
 #define EM_ASIDE_MAX 1024u
+/* While fewer have been, pages that come back soon are spared. */
+#define EM_ASIDE_SPARED 64u
 /* Empty-handed batches in a row before a fault goes past the limit. */
 #define EM_PATIENCE 50
 #define EM_IDLE_NS 100000000u
@@ -69,6 +72,8 @@ static struct {
 	uint32_t run_first[EM_BATCH_MAX]; /* index of a run's first page */
 	uint64_t freed;
 	uint32_t next_unit, end_unit;  /* granules asked for by name; equal: none */
+	bool sparing;                  /* pages that come back soon may stay */
+	bool spared;                   /* some do */
 	uint32_t aside[EM_ASIDE_MAX + EM_BATCH_MAX]; /* granules that cannot leave now */
 	size_t aside_count;
 } batch;
@@ -107,6 +112,14 @@ static bool is_clean(const struct prey *p)
 	return p->word & EM_WORD_CLEAN;
 }
 
+static bool is_spared(uint64_t page)
+{
+	if (!batch.sparing || !em_habit_spares(page))
+		return false;
+	batch.spared = true;
+	return true;
+}
+
 /*
  * Takes what is resident of a granule, as far as the batch has room. False
  * when there was something and none of it could be had.
@@ -132,7 +145,7 @@ static bool own_granule(uint32_t unit)
 		if (addr >= r.end && !em_region_find(addr, &r))
 			r = (struct em_region){ .end = addr + EM_PAGE_BYTES };
 		if (batch.count == em_cluster_pages() || r.flags & EM_REGION_PINNED ||
-		    !em_page_own(page, w, EM_PAGE_EVICTING)) {
+		    is_spared(page) || !em_page_own(page, w, EM_PAGE_EVICTING)) {
 			left = true;
 			continue;
 		}
@@ -235,9 +248,11 @@ static void choose(void)
 
 	batch.count = batch.granule_count = 0;
 	while (batch.count < em_cluster_pages() && batch.aside_count < EM_ASIDE_MAX &&
-	       em_policy_victims(&unit, 1) == 1)
+	       em_policy_victims(&unit, 1) == 1) {
+		batch.sparing &= batch.aside_count < EM_ASIDE_SPARED;
 		if ((batch.aside_count && is_held(unit)) || !own_granule(unit))
 			put_aside(unit);
+	}
 	sort_pages();
 }
 
@@ -413,6 +428,7 @@ static void put(struct prey *p)
 	em_slot slot = is_clean(p) ? em_word_slot(p->word)
 				   : batch.slots[batch.slots_used++];
 
+	em_habit_left(p->page, is_clean(p));
 	em_cluster_put(batch.cluster, batch.filled, p->page, slot);
 	p->word = em_word_make(EM_PAGE_STANDBY, slot,
 			       em_cluster_buffer(batch.cluster, batch.filled), false);
@@ -621,6 +637,7 @@ static void publish(void)
 	em_count(&em_stats()->pages_evicted, gone);
 	em_count(&em_stats()->pages_clean, clean);
 	batch.freed = gone;
+	em_habit_count(gone);
 }
 
 static void finish_granules(void)
@@ -632,13 +649,26 @@ static void finish_granules(void)
 		em_slot_give(batch.slots[--batch.slot_count]);
 }
 
+/* What would be left was spared: it leaves after all. */
+static void spare_no_more(void)
+{
+	batch.sparing = batch.spared = false;
+	give_back_aside();
+}
+
 /* Fills the batch with pages that can leave. False: there are none. */
 static bool gather(void)
 {
 	bool named = batch.next_unit < batch.end_unit;
 
+	batch.sparing = !named;
+	batch.spared = false;
 	do {
 		named ? choose_named() : choose();
+		if (!batch.granule_count && batch.spared) {
+			spare_no_more();
+			continue;
+		}
 		if (!batch.granule_count)
 			return false;
 		spare_hazards();

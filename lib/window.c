@@ -10,7 +10,7 @@
 /* A sparse window is so many times as large as all that may be in it. */
 #define EM_SPARSE_FACTOR 4u
 #define EM_SPARSE_MIN (1ul << 30)
-#define EM_PARTS 4
+#define EM_PARTS 5
 
 size_t em_window_size;
 
@@ -81,6 +81,7 @@ static void size_tables(size_t window_bytes, struct part parts[EM_PARTS])
 		{ EM_TABLE_BLOCKS, pages / EM_BLOCK_PAGES * sizeof(uint32_t) },
 		{ EM_TABLE_GRANULES, (pages >> window.granule_shift) * sizeof(uint32_t) },
 		{ EM_TABLE_PAGES, pages * sizeof(em_word) },
+		{ EM_TABLE_HABITS, pages * sizeof(uint32_t) },
 	};
 
 	for (int i = 0; i < EM_PARTS; i++)

@@ -3,7 +3,7 @@
  * window: the one range of addresses in which all managed memory lives, and
  * the tables that describe it.
  *
- *   EM_TABLE_BASE   header | regions | blocks | granules | pages   (a memfd)
+ *   EM_TABLE_BASE   header | regions | blocks | granules | pages | habits   (a memfd)
  *   EM_STUB_BASE    the page with our system call instructions (net.c)
  *   EM_WINDOW_BASE  the window: up to 4 TiB, reserved, registered as a whole
  *
@@ -21,8 +21,9 @@
  *
  * The tables are shared memory, so that `extmem dump` reads them without
  * stopping the program; after a fork the child gets a copy of its own
- * (em_window_copy). They cost 8 bytes a page plus 4 a granule, and only for
- * blocks of 2 MiB in which a page was ever touched.
+ * (em_window_copy), but for the habits. They cost 8 bytes a page plus 4 a granule,
+ * and only for blocks of 2 MiB in which a page was ever touched; 4 more for a page
+ * that was ever away.
  */
 #ifndef EM_WINDOW_H
 #define EM_WINDOW_H
@@ -41,7 +42,8 @@
 #define EM_TABLE_BLOCKS (16ul << 20)
 #define EM_TABLE_GRANULES (32ul << 20)
 #define EM_TABLE_PAGES (8ul << 30)
-#define EM_TABLE_BYTES (16ul << 30)
+#define EM_TABLE_HABITS (16ul << 30)
+#define EM_TABLE_BYTES (20ul << 30)
 
 typedef _Atomic uint64_t em_word;
 
@@ -50,6 +52,7 @@ typedef _Atomic uint64_t em_word;
 #define em_blocks ((_Atomic uint32_t *)(EM_TABLE_BASE + EM_TABLE_BLOCKS))
 #define em_granules ((_Atomic uint32_t *)(EM_TABLE_BASE + EM_TABLE_GRANULES))
 #define em_pages ((em_word *)(EM_TABLE_BASE + EM_TABLE_PAGES))
+#define em_habits ((_Atomic uint32_t *)(EM_TABLE_BASE + EM_TABLE_HABITS))
 
 /* Bytes of the window in this process; 0 until em_window_init succeeded. */
 extern size_t em_window_size __attribute__((visibility("hidden")));

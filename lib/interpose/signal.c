@@ -235,7 +235,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	if ((is_forced(sig, info) || !em_protects(EM_KNOB_SENT)) && em_arch_copy_fixup(uc))
 		return;
 	if (info->si_code != BUS_ADRERR || !em_in_window(addr) ||
-	    em_fault_handle(addr, em_arch_fault_is_write(uc),
+	    em_fault_handle(addr, em_arch_instruction(uc), em_arch_fault_is_write(uc),
 			    em_arch_fault_is_protection(uc)) != EM_FAULT_DONE)
 		em_signals_forward(sig, info, context);
 	errno = saved;

@@ -184,7 +184,7 @@ print(eval(sys.argv[1], {"v": v, "len": len, "sorted": sorted}))' "$1"
 		"(1, True, 'auto', [{'type': 'file', 'path': '/var/tmp', 'max': '0'}])"
 	equal "$(json 'sorted(k + "." + l for k in v if k not in ("version", "tiers", "regions") for l in v[k])' \
 		<show.json)" \
-		"['autotune.min', 'autotune.refault_rate', 'eviction.algorithm', 'eviction.granule', 'eviction.params', 'eviction.standby', 'eviction.way_out', 'faults.delivery', 'faults.syscall_net', 'limits.memory', 'limits.on_full', 'manage.heap', 'manage.min_size', 'prefetch.algorithm', 'prefetch.params', 'prefetch.readahead', 'prefetch.recording', 'quotas.faults', 'quotas.io_bandwidth', 'watermarks.high', 'watermarks.low']"
+		"['autotune.min', 'autotune.refault_rate', 'eviction.algorithm', 'eviction.granule', 'eviction.params', 'eviction.spare', 'eviction.standby', 'eviction.way_out', 'faults.delivery', 'faults.syscall_net', 'limits.memory', 'limits.on_full', 'manage.heap', 'manage.min_size', 'prefetch.algorithm', 'prefetch.params', 'prefetch.readahead', 'prefetch.recording', 'quotas.faults', 'quotas.io_bandwidth', 'watermarks.high', 'watermarks.low']"
 	policy show >show.yaml
 	policy show - <show.json | diff show.yaml -
 	printf 'regions: [{match: {size: "<=2M"}, eviction: {algorithm: 2q, params: {in: 30}}}, {}]' >rules.yaml

@@ -146,6 +146,8 @@ static void test_good_values(void)
 		{ "eviction.standby", "1%", "1%" },
 		{ "eviction.standby", "50%", "50%" },
 		{ "eviction.standby", "24M", "24M" },
+		{ "eviction.spare", "0", "0" },
+		{ "eviction.spare", "7", "7" },
 		{ "prefetch.readahead", "0", "0" },
 		{ "prefetch.readahead", "4K", "4K" },
 		{ "prefetch.readahead", "256K", "256K" },
@@ -276,6 +278,8 @@ static void test_bad_values(void)
 		  "'eviction.granule' is '512K': expected a power of two from 4K to 256K" },
 		{ "eviction.granule", "0",
 		  "'eviction.granule' is '0': expected a power of two from 4K to 256K" },
+		{ "eviction.spare", "8", "'eviction.spare' is '8': expected a whole number from 0 to 7" },
+		{ "eviction.spare", "-1", "'eviction.spare' is '-1': expected a whole number from 0 to 7" },
 		{ "eviction.standby", "0.9%",
 		  "'eviction.standby' is '0.9%': expected a percentage from 1% to 50%" },
 		{ "eviction.standby", "60%",
@@ -690,7 +694,7 @@ static void test_table(void)
 			ok(strcmp(o->key, p->key), "%s is not %s", o->key,
 			   p->key);
 	}
-	is_int(n, 41, "41 options");
+	is_int(n, 42, "42 options");
 }
 
 static char *read_manual(void)

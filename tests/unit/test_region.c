@@ -377,7 +377,7 @@ static void foreign(const void *arg)
 	ok(mmap((void *)mid, 32 * PAGE, RW, flags, -1, 0) == (void *)mid,
 	   "and the kernel maps something there");
 	memset((void *)mid, 7, 32 * PAGE);
-	is_int(em_fault_handle(mid, false, false), EM_FAULT_NOT_OURS, "faults there are not ours");
+	is_int(em_fault_handle(mid, 0, false, false), EM_FAULT_NOT_OURS, "faults there are not ours");
 	evict_all();
 	is_int(fake_load(mid, &byte, 1), FAKE_FINE, "eviction leaves it alone");
 	is_int(byte, 7, "with its contents");
@@ -385,7 +385,7 @@ static void foreign(const void *arg)
 	is_int(count_good(addr, 0, 32, 1) + count_good(addr, 64, 96, 1), 64,
 	       "memory around it is as it was");
 	is_int(em_region_discard(addr, 96 * PAGE), 0, "all of it is discarded");
-	is_int(em_fault_handle(mid, false, false), EM_FAULT_NOT_OURS,
+	is_int(em_fault_handle(mid, 0, false, false), EM_FAULT_NOT_OURS,
 	       "and the range is still not ours");
 	is_int(em_region_map_at(mid, 32 * PAGE, RW, (struct em_origin){ EM_SOURCE_MMAP, 0 }), 0, "it is mapped anew");
 	is_int(count_good(addr, 0, 96, 0), 96, "and zero, all of it");

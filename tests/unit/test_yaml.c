@@ -431,6 +431,7 @@ static void test_write(void)
 				   "  way_out: auto\n"
 				   "  granule: 128K\n"
 				   "  standby: 6%\n"
+				   "  spare: 7\n"
 				   "prefetch:\n"
 				   "  algorithm: stride\n"
 				   "  params: {}\n"
