@@ -32,7 +32,7 @@ unit_world = tests/unit/tap.h tests/unit/world.h tests/unit/fake_sys.h
 
 unit_tests = tests/unit/test_config tests/unit/test_yaml \
 	tests/unit/test_page tests/unit/test_credits tests/unit/test_policies \
-	tests/unit/test_slots tests/unit/test_region tests/unit/test_fault \
+	tests/unit/test_slots tests/unit/test_region tests/unit/test_fault tests/unit/test_habit \
 	tests/unit/test_reclaim tests/unit/test_store_file \
 	tests/unit/test_hazards tests/unit/test_trace tests/unit/test_prefetch tests/unit/test_replay tests/unit/test_delivery tests/unit/test_report \
 	tests/unit/test_calls tests/unit/test_rules tests/unit/test_pressure \
@@ -111,6 +111,11 @@ tests_unit_test_region_CFLAGS = $(unit_core_cflags)
 tests_unit_test_region_LDFLAGS = $(unit_core_ldflags)
 tests_unit_test_region_LDADD = $(unit_core_libs)
 
+tests_unit_test_habit_SOURCES = tests/unit/test_habit.c $(unit_world)
+tests_unit_test_habit_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_habit_CFLAGS = $(unit_core_cflags)
+tests_unit_test_habit_LDFLAGS = $(unit_core_ldflags)
+tests_unit_test_habit_LDADD = $(unit_core_libs)
 tests_unit_test_fault_SOURCES = tests/unit/test_fault.c $(unit_world)
 tests_unit_test_fault_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_fault_CFLAGS = $(unit_core_cflags)

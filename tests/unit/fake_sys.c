@@ -343,7 +343,7 @@ static void answer(uintptr_t addr, const ucontext_t *uc)
 		return; /* somebody was faster */
 	if (fake.by_thread)
 		wait_for_server(addr, write, bits & MAPPED);
-	else if (em_fault_handle(addr, 0, write, bits & MAPPED) != EM_FAULT_DONE)
+	else if (em_fault_handle(addr, fake.instruction, write, bits & MAPPED) != EM_FAULT_DONE)
 		siglongjmp(way_back, FAKE_BUS_ERROR);
 }
 

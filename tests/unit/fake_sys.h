@@ -36,6 +36,7 @@ struct fake_kernel {
 
 	/* How it behaves. */
 	bool by_thread;             /* which delivery was asked for */
+	uintptr_t instruction;      /* what faults are said to be of; 0: not known */
 	_Atomic bool patient;       /* waits never time out: a lost wake-up hangs */
 	_Atomic uint32_t short_copies; /* one in so many runs is mapped in part */
 	_Atomic uint32_t short_io;  /* one in so many transfers is short */
