@@ -57,6 +57,11 @@ static uint16_t now(void)
 	return (uint16_t)atomic_load_explicit(&habits.epoch, memory_order_relaxed);
 }
 
+static uint32_t most(void)
+{
+	return atomic_load_explicit(&habits.spare_max, memory_order_relaxed);
+}
+
 void em_habit_set(unsigned int spare_max)
 {
 	atomic_store(&habits.spare_max, spare_max);
@@ -78,10 +83,9 @@ void em_habit_count(uint64_t pages)
 void em_habit_back(uint64_t page)
 {
 	struct habit h = look(page);
-	uint32_t most = atomic_load_explicit(&habits.spare_max, memory_order_relaxed);
 	bool soon = (uint16_t)(now() - h.left_at) <= EM_HABIT_SOON;
 
-	h.last = soon ? (uint8_t)em_min(h.last * 2u + 1, most) : 0;
+	h.last = soon ? (uint8_t)em_min(h.last * 2u + 1, most()) : 0;
 	h.spare = h.last;
 	note(page, h);
 }
@@ -90,6 +94,8 @@ bool em_habit_spares(uint64_t page)
 {
 	struct habit h = look(page);
 
+	/* It may have been more when the page came back. */
+	h.spare = (uint8_t)em_min(h.spare, most());
 	if (!h.spare)
 		return false;
 	h.spare--;

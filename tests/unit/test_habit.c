@@ -139,6 +139,9 @@ static void changed(const void *arg)
 	em_habit_set(7);
 	come_back(addr);
 	is_int(count_spared(addr, &fresh), 1, "and to 7: it is");
+	come_back(addr);
+	em_habit_set(0);
+	is_int(count_spared(addr, &fresh), 0, "nor is what came back before it was 0");
 }
 
 /* ---- what is written to ------------------------------------------------ */
