@@ -107,13 +107,13 @@ static inline void em_arch_make_head(char *tp)
 	head[6] = mine[6];
 }
 
-/* What the processor said of a page fault. */
 /* The instruction that was interrupted. */
 static inline uintptr_t em_arch_instruction(const ucontext_t *uc)
 {
 	return (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
 }
 
+/* What the processor said of a page fault. */
 static inline bool em_arch_fault_is_write(const ucontext_t *uc)
 {
 	return uc->uc_mcontext.gregs[REG_ERR] & 2;

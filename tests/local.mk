@@ -116,6 +116,7 @@ tests_unit_test_habit_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_habit_CFLAGS = $(unit_core_cflags)
 tests_unit_test_habit_LDFLAGS = $(unit_core_ldflags)
 tests_unit_test_habit_LDADD = $(unit_core_libs)
+
 tests_unit_test_fault_SOURCES = tests/unit/test_fault.c $(unit_world)
 tests_unit_test_fault_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_fault_CFLAGS = $(unit_core_cflags)
