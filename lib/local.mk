@@ -99,6 +99,7 @@ lib_libextmem_la_SOURCES = $(extmem_core_sources) \
 	lib/interpose/mem.c \
 	lib/interpose/net.c \
 	lib/interpose/net_calls.h \
+	lib/interpose/new.c \
 	lib/interpose/process.c \
 	lib/interpose/sandbox.c \
 	lib/interpose/signal.c lib/interpose/relay.c lib/interpose/relay.h lib/interpose/handler.S \

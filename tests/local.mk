@@ -337,7 +337,8 @@ tests_rows_rows_threads_LDFLAGS = $(row_ldflags)
 cli_tests = tests/cli/run.bats tests/cli/regions.bats tests/cli/apply.bats tests/cli/pressure.bats tests/cli/hints.bats tests/cli/stat.bats tests/cli/dump.bats \
 	tests/cli/policy.bats tests/cli/plugin.bats tests/cli/trace.bats tests/cli/replay.bats tests/cli/help.bats tests/cli/attach.bats \
 	tests/lib/children.bats
-program_tests = tests/programs/bash.sh tests/programs/bc.sh \
+program_tests = tests/programs/allocators.sh \
+	tests/programs/bash.sh tests/programs/bc.sh \
 	tests/programs/clang.sh tests/programs/diff.sh tests/programs/g++.sh \
 	tests/programs/gawk.sh tests/programs/gcc.sh tests/programs/ghostscript.sh \
 	tests/programs/git.sh tests/programs/gp.sh tests/programs/guile.sh \

@@ -5,6 +5,7 @@
  *   init.c     constructor, destructor, the thread trampoline's partner
  *   mem.c      mmap munmap mremap madvise mprotect
  *   heap.c     the malloc family, over jemalloc with extents from the window
+ *   new.c      operator new and delete, over that
  *   jemalloc.c what our copy of jemalloc calls instead of libc
  *   io.c       read write send recv ... : ranges in use, then the call
  *   calls.c    what each system call reads and writes, as a table
