@@ -9,6 +9,7 @@
 #include "interpose.h"
 #include "kernel.h"
 #include "knobs.h"
+#include "limit.h"
 #include "log.h"
 #include "net_calls.h"
 #include "region.h"
@@ -51,6 +52,23 @@ static long kernel_mmap(uintptr_t addr, size_t bytes, int prot, int flags, int f
 		return p;
 	em_region_fit_space(); /* somebody has set a limit that our window is above */
 	return em_syscall(SYS_mmap, (long)addr, (long)bytes, prot, flags, fd, offset);
+}
+
+/*
+ * Where a program wants its memory outside of the window. There is much of it, or little:
+ * racket and clisp have their whole heaps there, and the limit does not hold for them.
+ */
+static void note_elsewhere(size_t bytes, int prot, int flags)
+{
+	static _Atomic uint64_t asked_for;
+
+	if (prot == PROT_NONE || !(flags & MAP_ANONYMOUS) || !em_core_active())
+		return;
+	bytes += atomic_fetch_add_explicit(&asked_for, bytes, memory_order_relaxed);
+	if (bytes >= em_limit_bytes())
+		em_log_once("memory that the program wants below 4 GB or at addresses of its own "
+			    "choice is left to the kernel and not paged, and it has asked for more "
+			    "of it than the limit");
 }
 
 /*
@@ -98,13 +116,16 @@ long em_mem_mmap(uintptr_t addr, size_t bytes, int prot, int flags, int fd,
 	struct em_origin origin = { EM_SOURCE_MMAP, caller };
 	size_t whole = em_round_up(bytes, EM_PAGE_BYTES);
 	bool fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+	bool low = flags & MAP_32BIT || (addr && addr < EM_LOW_MEMORY);
 	uintptr_t at;
 	int ret;
 
 	if (fixed && em_touches_window(addr, bytes) && whole >= bytes &&
 	    em_protects(EM_KNOB_MEMORY))
 		return map_over(addr, whole, prot, flags, fd, offset, caller);
-	if (fixed || !is_private_anonymous(flags) || offset & (off_t)EM_PAGE_MASK || (addr && addr < EM_LOW_MEMORY) ||
+	if (fixed || low)
+		note_elsewhere(whole, prot, flags);
+	if (fixed || low || !is_private_anonymous(flags) || offset & (off_t)EM_PAGE_MASK ||
 	    bytes < em_core_config()->min_size_bytes || whole < bytes ||
 	    is_meant(addr, prot, flags) || em_region_is_unwanted(whole, prot, origin))
 		return kernel_mmap(addr, bytes, prot, flags, fd, offset);

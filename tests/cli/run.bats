@@ -532,6 +532,26 @@ restore_overcommit() {
 	saved_overcommit='' saved_ratio=''
 }
 
+@test "memory at addresses of the program's own is not paged, and one line says so" {
+	local map='
+import ctypes, sys
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+for i in range(3):
+    at = int(sys.argv[2], 0) * (i + 1)
+    got = libc.mmap(ctypes.c_void_p(at), ctypes.c_size_t(20 << 20), 3,
+                    0x22 | int(sys.argv[1], 0), -1, ctypes.c_long(0))
+    assert got and got == (at or got)'
+	local run='extmem run --limit 32M --swap' said="left to the kernel and not paged"
+
+	$run "$scratch" -- python3 -c "$map" 0 0
+	[ ! -s "$scratch/stderr" ]
+	$run "$scratch" -- python3 -c "$map" 0x40 0 # MAP_32BIT
+	[ "$(grep -c "$said" "$scratch/stderr")" -eq 1 ]
+	$run "$scratch" -- python3 -c "$map" 0x10 0x100000000000 # MAP_FIXED
+	[ "$(grep -c "$said" "$scratch/stderr")" -eq 1 ]
+}
+
 @test "a program's io_uring is answered as not permitted, in one line" {
 	need_paging
 	need_tool perl
