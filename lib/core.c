@@ -174,8 +174,7 @@ static int start_parts(const struct em_core_hooks *hooks)
 	em_sys_place_stub(EM_STUB_BASE); /* without it there is no net, no more */
 	em_worker_init(); /* should it fail, so will starting a thread */
 	if ((ret = em_threads_init()) < 0 ||
-	    (ret = em_delivery_start(core.cfg.delivery == EM_DELIVERY_THREAD,
-				     &hooks->delivery, &features)) < 0 ||
+	    (ret = em_delivery_start(&core.cfg, &hooks->delivery, &features)) < 0 ||
 	    (ret = em_window_init(granule)) < 0 ||
 	    (ret = em_slots_init()) < 0 ||
 	    (ret = em_store_init(&core.cfg)) < 0 ||

@@ -142,31 +142,47 @@ static int start_by_thread(struct em_sys_features *features)
 
 static int start(bool by_thread, struct em_sys_features *features)
 {
-	int ret;
-
 	atomic_store(&delivery.idle, 0);
 	atomic_store(&delivery.led, 0);
 	atomic_store(&delivery.serving, 0);
 	delivery.by_thread = by_thread; /* the server's start asks */
-	if (by_thread) {
-		ret = start_by_thread(features);
-		if (ret == 0)
-			return 0;
-		delivery.by_thread = false;
-		em_log("faults cannot be delivered to a thread (%s, error %d); they are "
-		       "delivered by signal", ret == -EPERM ? "no privilege for it" :
-		       "it cannot be started", -ret);
-	}
-	return em_sys_uffd_open(false, features);
+	return by_thread ? start_by_thread(features) : em_sys_uffd_open(false, features);
 }
 
-int em_delivery_start(bool by_thread, const struct em_delivery_hooks *hooks,
+static int start_or_say_why(bool by_thread, struct em_sys_features *features)
+{
+	int ret = start(by_thread, features);
+
+	if (ret == 0 || !by_thread)
+		return ret;
+	em_log("faults cannot be delivered to a thread (%s, error %d); they are delivered by "
+	       "signal", ret == -EPERM ? "no privilege for it" : "it cannot be started", -ret);
+	return start(false, features);
+}
+
+/*
+ * Nobody asked for a thread, but the program fares better with one. Not where pages would
+ * leave by copy: then the kernel's own accesses are safe with signals only.
+ */
+static bool start_if_needed(const struct em_config *cfg, struct em_sys_features *features)
+{
+	if (cfg->delivery != EM_DELIVERY_AUTO || cfg->way_out == EM_OUT_COPY ||
+	    !delivery.hooks.needs_thread || !delivery.hooks.needs_thread())
+		return false;
+	if (em_sys_uffd_open(true, features) < 0)
+		return false;
+	em_sys_uffd_close();
+	return features->move && start(true, features) == 0;
+}
+
+int em_delivery_start(const struct em_config *cfg, const struct em_delivery_hooks *hooks,
 		      struct em_sys_features *features)
 {
-	int ret;
+	int ret = 0;
 
 	delivery.hooks = *hooks;
-	ret = start(by_thread, features);
+	if (!start_if_needed(cfg, features))
+		ret = start_or_say_why(cfg->delivery == EM_DELIVERY_THREAD, features);
 	if (ret == 0 && !delivery.by_thread)
 		hooks->take_signals();
 	return ret;
@@ -175,7 +191,7 @@ int em_delivery_start(bool by_thread, const struct em_delivery_hooks *hooks,
 int em_delivery_forked(struct em_sys_features *features, sigset_t *mask)
 {
 	bool by_thread = delivery.by_thread;
-	int ret = start(by_thread, features);
+	int ret = start_or_say_why(by_thread, features);
 
 	if (ret == 0 && delivery.by_thread != by_thread) {
 		strcpy(em_segment->delivery, "signal");

@@ -25,6 +25,7 @@
 #ifndef EM_DELIVERY_H
 #define EM_DELIVERY_H
 
+#include "config.h"
 #include "reclaim.h"
 #include "sys.h"
 
@@ -35,14 +36,17 @@ struct em_delivery_hooks {
 	/* The same in a forked child, whose program has gone its way: its mask,
 	 * set when the fork is over, and its actions are changed as well. */
 	void (*take_signals_over)(sigset_t *mask);
+	/* Whether managed memory is touched while signals are blocked behind our back. */
+	bool (*needs_thread)(void);
 };
 
 /*
  * Opens the userfaultfd, and starts the first server if the delivery is to be
- * by thread. Where that is not possible it says so and takes signals. Before
- * anything is registered. 0 or -errno.
+ * by thread: cfg says so, or leaves it open and the program needs it. Where that is
+ * not possible it takes signals, and says so if cfg had asked for it. Before anything is
+ * registered. 0 or -errno.
  */
-int em_delivery_start(bool by_thread, const struct em_delivery_hooks *hooks,
+int em_delivery_start(const struct em_config *cfg, const struct em_delivery_hooks *hooks,
 		      struct em_sys_features *features);
 /*
  * In a forked child: as the parent had it, if that is possible. mask is what

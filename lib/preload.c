@@ -98,6 +98,25 @@ static int look_at(struct dl_phdr_info *info, size_t bytes, void *arg)
 	return 0;
 }
 
+/* The program is the first of all objects. */
+static int look_at_program(struct dl_phdr_info *info, size_t bytes, void *arg)
+{
+	struct symbols s = { .base = info->dlpi_addr };
+	const char *name = arg;
+
+	(void)bytes;
+	for (int i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_DYNAMIC &&
+		    read_dynamic(&s, (const ElfW(Dyn) *)(s.base + info->dlpi_phdr[i].p_vaddr)))
+			return find(&s, name) ? 1 : -1;
+	return -1;
+}
+
+bool em_preload_program_has(const char *name)
+{
+	return dl_iterate_phdr(look_at_program, (void *)name) > 0;
+}
+
 void em_preload_add_plugins(void)
 {
 	dl_iterate_phdr(look_at, NULL);

@@ -346,7 +346,7 @@ program_tests = tests/programs/allocators.sh \
 	tests/programs/lua.sh tests/programs/make.sh tests/programs/memcached.sh \
 	tests/programs/multiprocessing.sh tests/programs/nginx.sh \
 	tests/programs/node.sh tests/programs/numpy.sh \
-	tests/programs/openmp.sh tests/programs/openssl.sh \
+	tests/programs/openmp.sh tests/programs/openssl.sh tests/programs/own-malloc.sh \
 	tests/programs/perl.sh tests/programs/php.sh tests/programs/pigz.sh \
 	tests/programs/postgres.sh tests/programs/python.sh \
 	tests/programs/redis-bgsave.sh tests/programs/redis.sh \

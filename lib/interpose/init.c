@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "delivery.h"
 #include "interpose.h"
+#include "preload.h"
 #include "worker.h"
 
 /* The core manages memory from now on: be ready for its faults, then feed it. */
@@ -22,11 +23,23 @@ static void take_signals_over(sigset_t *mask)
 	em_signals_take_over(mask);
 }
 
+/*
+ * libc and ld.so allocate by the program's own malloc, if it has one, which may well lie in
+ * managed memory, and they touch it while all signals are blocked: where a detached
+ * thread ends they free its vector of TLS blocks, where one starts they read its locale. A
+ * SIGBUS would end the process there. Of our heap heap.c keeps such blocks outside.
+ */
+static bool has_own_malloc(void)
+{
+	return em_preload_program_has("malloc");
+}
+
 static const struct em_core_hooks hooks = {
 	.delivery = {
 		.spawn = em_worker_start,
 		.take_signals = em_signals_start,
 		.take_signals_over = take_signals_over,
+		.needs_thread = has_own_malloc,
 	},
 	.started = outer_start,
 };
