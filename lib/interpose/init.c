@@ -2,7 +2,9 @@
 #include "delivery.h"
 #include "interpose.h"
 #include "preload.h"
+#include "sys.h"
 #include "worker.h"
+#include <string.h>
 
 /* The core manages memory from now on: be ready for its faults, then feed it. */
 static void outer_start(void)
@@ -24,6 +26,25 @@ static void take_signals_over(sigset_t *mask)
 }
 
 /*
+ * The process of chromium and what is built on it from which all others are forked: it counts
+ * its threads, and ends if it is not alone.
+ */
+static bool is_zygote(void)
+{
+	static const char wanted[] = "--type=zygote";
+	char line[4096];
+	long n = em_sys_read_path("/proc/self/cmdline", 0, line, sizeof(line) - 1);
+
+	if (n < 0)
+		return false;
+	line[n] = '\0';
+	for (const char *arg = line; arg < line + n; arg += strlen(arg) + 1)
+		if (!strcmp(arg, wanted))
+			return true;
+	return false;
+}
+
+/*
  * libc and ld.so allocate by the program's own malloc, if it has one, which may well lie in
  * managed memory, and they touch it while all signals are blocked: where a detached
  * thread ends they free its vector of TLS blocks, where one starts they read its locale. A
@@ -31,7 +52,7 @@ static void take_signals_over(sigset_t *mask)
  */
 static bool has_own_malloc(void)
 {
-	return em_preload_program_has("malloc");
+	return em_preload_program_has("malloc") && !is_zygote();
 }
 
 static const struct em_core_hooks hooks = {

@@ -128,7 +128,7 @@ static inline const char *scratch_folder(void)
 static inline bool start_world(em_spawn *spawn, const char *config)
 {
 	const struct em_core_hooks hooks = {
-		{ spawn, nothing_more, nothing_to_change }, nothing_more
+		{ spawn, nothing_more, nothing_to_change, NULL }, nothing_more
 	};
 	char text[4096];
 
