@@ -14,6 +14,7 @@
 #include "knobs.h"
 #include "net_calls.h"
 #include "sys.h"
+#include "thread.h"
 #include "trace.h"
 #include "window.h"
 #include "worker.h"
@@ -31,6 +32,8 @@
 #include <unistd.h>
 
 #define EM_EXEC_TRIES 100
+/* _IO_lock_t, which no header shows: an int, a count and an owner. */
+#define EM_FILE_LOCK_BYTES 16
 
 /* ---- fork ------------------------------------------------------------- */
 
@@ -48,6 +51,44 @@ static void prepare(void)
 		em_fork_prepare();
 		forking = true;
 	}
+}
+
+extern FILE *_IO_list_all;
+void _IO_list_lock(void);
+void _IO_list_unlock(void);
+
+static void keep(const void *p, size_t bytes, uintptr_t frame)
+{
+	if (!em_in_window((uintptr_t)p) || !em_protects(EM_KNOB_LIBC))
+		return;
+	em_hazard_add((uintptr_t)p, (uintptr_t)p + bytes, frame);
+	em_fault_bring_in((uintptr_t)p, bytes, true);
+}
+
+/*
+ * libc's fork makes the locks of all FILEs anew in the child, before anybody else runs
+ * there: those of a malloc of the program's own must be in memory when it is made. Ours are
+ * never managed (heap.c).
+ *
+ * Race: a FILE that another thread opens after this may leave before the freeze. It has
+ * been written to a moment ago, and what leaves is what was not used for long.
+ */
+static void prepare_files_too(void)
+{
+	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+	uint32_t mark;
+
+	if (!em_core_active())
+		return;
+	mark = em_hazard_mark(frame);
+	_IO_list_lock();
+	for (FILE *f = _IO_list_all; f; f = f->_chain) {
+		keep(f, sizeof(*f), frame);
+		keep(f->_lock, EM_FILE_LOCK_BYTES, frame);
+	}
+	_IO_list_unlock();
+	prepare();
+	em_hazard_drop(mark);
 }
 
 static void in_parent(void)
@@ -71,7 +112,7 @@ int __register_atfork(void (*)(void), void (*)(void), void (*)(void), void *);
 
 static void register_ours(void)
 {
-	EM_REAL(__register_atfork)(prepare, in_parent, in_child, NULL);
+	EM_REAL(__register_atfork)(prepare_files_too, in_parent, in_child, NULL);
 }
 
 EM_EXPORT int __register_atfork(void (*before)(void), void (*parent)(void),

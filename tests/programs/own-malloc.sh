@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # A program with a malloc of its own, in managed memory, which libc calls as
 # well: the end of a detached thread frees what was evicted meanwhile, with all
-# signals blocked.
+# signals blocked, and fork makes the locks of all FILEs anew in the child.
 
 set -u
 # shellcheck source=tests/lib/program.sh
@@ -20,10 +20,13 @@ cat >"$scratch/own.c" <<'END'
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define ARENA (256ul << 20)
 #define DATA (40ul << 20)
 #define THREADS 12
+#define FILES 40
 
 static char *arena;
 static _Atomic size_t top;
@@ -91,6 +94,34 @@ static void wait_for(sem_t *sem, int n)
 		n -= sem_wait(sem) == 0;
 }
 
+static FILE *files[FILES];
+
+/* They lie in pages of their own each, and so do not stay by each other. */
+static void open_files(void)
+{
+	for (int i = 0; i < FILES; i++) {
+		files[i] = fopen("/dev/null", "w");
+		malloc(8192);
+	}
+}
+
+/* What the child made of them. */
+static int write_in_child(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		for (int i = 0; i < FILES; i++)
+			if (fprintf(files[i], "%d", i) < 1)
+				_exit(1);
+		_exit(42);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
 int main(int argc, char **argv)
 {
 	int rounds = atoi(argv[argc - 1]);
@@ -104,6 +135,7 @@ int main(int argc, char **argv)
 	sem_init(&begun, 0, 0);
 	sem_init(&go, 0, 0);
 	sem_init(&over, 0, 0);
+	open_files();
 	for (int r = 0; r < rounds; r++) {
 		for (int i = 0; i < THREADS; i++)
 			if (pthread_create(&t, &attr, body, NULL))
@@ -111,6 +143,7 @@ int main(int argc, char **argv)
 		wait_for(&begun, THREADS);
 		for (size_t i = 0; i < DATA; i += 4096) /* what the threads are freed by leaves */
 			sum = sum * 31 + (data[i] += (unsigned char)(i / 4096 + r));
+		printf("%d\n", write_in_child());
 		for (int i = 0; i < THREADS; i++)
 			sem_post(&go);
 		wait_for(&over, THREADS);
