@@ -13,6 +13,7 @@
 #include "interpose.h"
 #include "knobs.h"
 #include "net_calls.h"
+#include "preload.h"
 #include "sys.h"
 #include "thread.h"
 #include "trace.h"
@@ -53,44 +54,6 @@ static void prepare(void)
 	}
 }
 
-extern FILE *_IO_list_all;
-void _IO_list_lock(void);
-void _IO_list_unlock(void);
-
-static void keep(const void *p, size_t bytes, uintptr_t frame)
-{
-	if (!em_in_window((uintptr_t)p) || !em_protects(EM_KNOB_LIBC))
-		return;
-	em_hazard_add((uintptr_t)p, (uintptr_t)p + bytes, frame);
-	em_fault_bring_in((uintptr_t)p, bytes, true);
-}
-
-/*
- * libc's fork makes the locks of all FILEs anew in the child, before anybody else runs
- * there: those of a malloc of the program's own must be in memory when it is made. Ours are
- * never managed (heap.c).
- *
- * Race: a FILE that another thread opens after this may leave before the freeze. It has
- * been written to a moment ago, and what leaves is what was not used for long.
- */
-static void prepare_files_too(void)
-{
-	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-	uint32_t mark;
-
-	if (!em_core_active())
-		return;
-	mark = em_hazard_mark(frame);
-	_IO_list_lock();
-	for (FILE *f = _IO_list_all; f; f = f->_chain) {
-		keep(f, sizeof(*f), frame);
-		keep(f->_lock, EM_FILE_LOCK_BYTES, frame);
-	}
-	_IO_list_unlock();
-	prepare();
-	em_hazard_drop(mark);
-}
-
 static void in_parent(void)
 {
 	if (forking) {
@@ -108,11 +71,71 @@ static void in_child(void)
 	}
 }
 
+/* ---- FILEs of a malloc of the program's own ---------------------------- */
+
+extern FILE *_IO_list_all;
+void _IO_list_lock(void);
+void _IO_list_unlock(void);
+void _IO_list_resetlock(void);
+
+static bool files_managed; /* the program has a malloc; ours keeps them outside (heap.c) */
+
+static void keep(const void *p, size_t bytes, uintptr_t frame)
+{
+	if (!em_in_window((uintptr_t)p))
+		return;
+	em_hazard_add((uintptr_t)p, (uintptr_t)p + bytes, frame);
+	em_fault_bring_in((uintptr_t)p, bytes, true);
+}
+
+/*
+ * libc's fork makes the locks of all FILEs anew in the child, before anybody else runs
+ * there: so they must be in memory when it is made.
+ *
+ * Race: libc takes the lock of their list after us. Who holds it and waits for a page
+ * that cannot come before the fork is over would never give it back, so it is taken
+ * here, before all is frozen.
+ */
+static void prepare_files_too(void)
+{
+	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+	uint32_t mark;
+
+	if (!files_managed) {
+		prepare();
+		return;
+	}
+	mark = em_hazard_mark(frame);
+	_IO_list_lock();
+	for (FILE *f = _IO_list_all; f; f = f->_chain) {
+		keep(f, sizeof(*f), frame);
+		keep(f->_lock, EM_FILE_LOCK_BYTES, frame);
+	}
+	prepare();
+	em_hazard_drop(mark);
+}
+
+static void in_parent_of_files(void)
+{
+	in_parent();
+	if (files_managed)
+		_IO_list_unlock();
+}
+
+/* libc has done so, if there were other threads. */
+static void in_child_with_files(void)
+{
+	in_child();
+	if (files_managed)
+		_IO_list_resetlock();
+}
+
 int __register_atfork(void (*)(void), void (*)(void), void (*)(void), void *);
 
 static void register_ours(void)
 {
-	EM_REAL(__register_atfork)(prepare_files_too, in_parent, in_child, NULL);
+	EM_REAL(__register_atfork)(prepare_files_too, in_parent_of_files, in_child_with_files,
+				   NULL);
 }
 
 EM_EXPORT int __register_atfork(void (*before)(void), void (*parent)(void),
@@ -128,6 +151,7 @@ EM_EXPORT int __register_atfork(void (*before)(void), void (*parent)(void),
 /* Another library has registered nothing yet: a handler that does nothing. */
 void em_process_start(void)
 {
+	files_managed = em_preload_program_has("malloc");
 	__register_atfork(NULL, NULL, NULL, NULL);
 }
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # A program with a malloc of its own, in managed memory, which libc calls as
 # well: the end of a detached thread frees what was evicted meanwhile, with all
-# signals blocked, and fork makes the locks of all FILEs anew in the child.
+# signals blocked, and fork makes the locks of all FILEs anew in the child, while
+# other threads hold the lock of their list.
 
 set -u
 # shellcheck source=tests/lib/program.sh
@@ -27,6 +28,7 @@ cat >"$scratch/own.c" <<'END'
 #define DATA (40ul << 20)
 #define THREADS 12
 #define FILES 40
+#define FORKS 5
 
 static char *arena;
 static _Atomic size_t top;
@@ -105,6 +107,16 @@ static void open_files(void)
 	}
 }
 
+static _Atomic int ended;
+
+/* Holds the lock of the list of FILEs most of the time. */
+static void *flush_all(void *arg)
+{
+	while (!ended)
+		fflush(NULL);
+	return arg;
+}
+
 /* What the child made of them. */
 static int write_in_child(void)
 {
@@ -128,7 +140,7 @@ int main(int argc, char **argv)
 	unsigned char *data = malloc(DATA);
 	unsigned long sum = 0;
 	pthread_attr_t attr;
-	pthread_t t;
+	pthread_t t, flusher;
 
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -136,6 +148,7 @@ int main(int argc, char **argv)
 	sem_init(&go, 0, 0);
 	sem_init(&over, 0, 0);
 	open_files();
+	pthread_create(&flusher, NULL, flush_all, NULL);
 	for (int r = 0; r < rounds; r++) {
 		for (int i = 0; i < THREADS; i++)
 			if (pthread_create(&t, &attr, body, NULL))
@@ -143,11 +156,14 @@ int main(int argc, char **argv)
 		wait_for(&begun, THREADS);
 		for (size_t i = 0; i < DATA; i += 4096) /* what the threads are freed by leaves */
 			sum = sum * 31 + (data[i] += (unsigned char)(i / 4096 + r));
-		printf("%d\n", write_in_child());
+		for (int i = 0; i < FORKS; i++)
+			printf("%d\n", write_in_child());
 		for (int i = 0; i < THREADS; i++)
 			sem_post(&go);
 		wait_for(&over, THREADS);
 	}
+	ended = 1;
+	pthread_join(flusher, NULL);
 	printf("%lx\n", sum);
 	return 0;
 }
